@@ -1,0 +1,1 @@
+//! RTCP: the walk over a compound, reports, and feedback.
