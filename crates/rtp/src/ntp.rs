@@ -1,0 +1,161 @@
+//! NTP time as RTCP and header extensions carry it (RFC 3550 §4, §6.4.1).
+
+use std::time::Duration;
+
+/// Seconds from 1900-01-01, NTP's epoch, to 1970-01-01, Unix's.
+const UNIX_EPOCH_SECS: u64 = 2_208_988_800;
+const NANOS_PER_SEC: u64 = 1_000_000_000;
+
+/// A wall-clock time in NTP's 64 bits: 32 of seconds, 32 of their fraction (233 ps).
+///
+/// The seconds wrap in 2036. Here they mean the years 1970 to 2106: a value below 1970 in the first era is taken for
+/// the second. It has no `Ord`, as times of a peer may lie in any era.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct NtpTime(pub u64);
+
+impl NtpTime {
+    /// From the time since the Unix epoch, to the nearest fraction. What lies beyond 2106 wraps.
+    pub const fn from_unix(since_epoch: Duration) -> Self {
+        let secs = since_epoch.as_secs().wrapping_add(UNIX_EPOCH_SECS);
+        // Nanoseconds are coarser than fractions: this never rounds up to a whole second.
+        let fraction = (((since_epoch.subsec_nanos() as u64) << 32) + NANOS_PER_SEC / 2) / NANOS_PER_SEC;
+        Self(secs << 32 | fraction)
+    }
+
+    /// The time since the Unix epoch, to the nearest nanosecond.
+    pub const fn to_unix(self) -> Duration {
+        let secs = ((self.0 >> 32) as u32).wrapping_sub(UNIX_EPOCH_SECS as u32);
+        let fraction = self.0 & 0xffff_ffff;
+        Duration::new(secs as u64, ((fraction * NANOS_PER_SEC + (1 << 31)) >> 32) as u32)
+    }
+
+    /// The middle 32 bits, as report blocks quote them.
+    pub const fn compact(self) -> CompactNtp {
+        CompactNtp((self.0 >> 16) as u32)
+    }
+
+    /// The 24 bits of the abs-send-time header extension: 6 of seconds, 18 of their fraction (3.8 us). They wrap every
+    /// 64 s.
+    pub const fn abs_send_time(self) -> u32 {
+        (self.0 >> 14) as u32 & 0xff_ffff
+    }
+
+    /// The time nearest to this one with this abs-send-time: less than 32 s ahead, or at most 32 s behind. Bits above
+    /// the low 24 are ignored.
+    ///
+    /// The reference is the receiver's clock at arrival, or the time of a neighbouring packet: sender and receiver need
+    /// not agree on the time for differences to be right.
+    #[must_use]
+    pub const fn nearest_abs_send_time(self, abs_send_time: u32) -> Self {
+        // Both are shifted to the top of 32 bits, so that the sign of their difference is the direction.
+        let distance = (abs_send_time << 8).wrapping_sub(self.abs_send_time() << 8).cast_signed() >> 8;
+        let whole = self.0 & !((1 << 14) - 1);
+        Self(whole.wrapping_add_signed((distance as i64) << 14))
+    }
+}
+
+/// The middle 32 bits of an [`NtpTime`]: 16 of seconds, 16 of their fraction (15 us). They wrap every 18 h.
+///
+/// RTCP carries times (LSR) and delays (DLSR) in this unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct CompactNtp(pub u32);
+
+impl CompactNtp {
+    /// A delay in this unit, to the nearest; the longest that it can say (65536 s) if it is longer.
+    pub const fn from_duration(delay: Duration) -> Self {
+        let fraction = (((delay.subsec_nanos() as u64) << 16) + NANOS_PER_SEC / 2) / NANOS_PER_SEC;
+        let units = delay.as_secs().saturating_mul(1 << 16).saturating_add(fraction);
+        Self(if units > u32::MAX as u64 { u32::MAX } else { units as u32 })
+    }
+
+    /// The delay that it says, to the nearest nanosecond.
+    pub const fn to_duration(self) -> Duration {
+        let fraction = (self.0 & 0xffff) as u64;
+        Duration::new((self.0 >> 16) as u64, ((fraction * NANOS_PER_SEC + (1 << 15)) >> 16) as u32)
+    }
+
+    /// The round-trip time that a report block proves, at its arrival at this time (RFC 3550 §6.4.1: A - LSR - DLSR).
+    ///
+    /// `last_report` is the compact time of our report that it answers, `delay` how long the peer says that it has held
+    /// the answer. A difference that is negative, or above 9 h, is 0: clocks of different pace make small negative ones.
+    pub const fn round_trip(self, last_report: Self, delay: Self) -> Duration {
+        let trip = self.0.wrapping_sub(last_report.0).wrapping_sub(delay.0);
+        if trip.cast_signed() < 0 { Duration::ZERO } else { Self(trip).to_duration() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_unix_epoch_and_the_wrap_of_2036_have_their_known_values() {
+        assert_eq!(NtpTime::from_unix(Duration::ZERO), NtpTime(0x83aa_7e80_0000_0000));
+        // 2036-02-07 06:28:16 UTC.
+        let wrap = Duration::from_secs(2_085_978_496);
+        assert_eq!(NtpTime::from_unix(wrap), NtpTime(0));
+        assert_eq!(NtpTime(0).to_unix(), wrap);
+        assert_eq!(NtpTime(u64::MAX).to_unix(), wrap);
+        assert_eq!(NtpTime::from_unix(wrap - Duration::from_millis(500)), NtpTime(0xffff_ffff_8000_0000));
+    }
+
+    // RFC 3550 §6.4.1, figure 2.
+    #[test]
+    fn the_round_trip_of_the_specification_is_found() {
+        let arrival = CompactNtp(0xb710_8000);
+        assert_eq!(NtpTime(0xb44d_b705_2000_0000).compact(), CompactNtp(0xb705_2000));
+        let trip = arrival.round_trip(CompactNtp(0xb705_2000), CompactNtp(0x0005_4000));
+        assert_eq!(trip, Duration::from_millis(6_125));
+    }
+
+    #[test]
+    fn a_negative_round_trip_is_zero_and_one_over_the_wrap_is_right() {
+        let held = CompactNtp::from_duration(Duration::from_millis(10));
+        assert_eq!(CompactNtp(600).round_trip(CompactNtp(0), held), Duration::ZERO);
+        assert_eq!(CompactNtp(0x8000).round_trip(CompactNtp(0xffff_8000), CompactNtp(0)), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn delays_saturate() {
+        assert_eq!(CompactNtp::from_duration(Duration::from_millis(5_250)), CompactNtp(0x0005_4000));
+        assert_eq!(CompactNtp::from_duration(Duration::from_secs(65_535)), CompactNtp(0xffff_0000));
+        assert_eq!(CompactNtp::from_duration(Duration::new(65_535, 999_999_999)), CompactNtp(u32::MAX));
+        assert_eq!(CompactNtp::from_duration(Duration::new(1, 999_999_999)), CompactNtp(0x0002_0000));
+        assert_eq!(CompactNtp::from_duration(Duration::from_secs(65_536)), CompactNtp(u32::MAX));
+        assert_eq!(CompactNtp::from_duration(Duration::MAX), CompactNtp(u32::MAX));
+    }
+
+    #[test]
+    fn abs_send_time_wraps_every_64_seconds() {
+        let now = NtpTime((64 * 1000 + 1) << 32);
+        assert_eq!(now.abs_send_time(), 1 << 18);
+        let before_the_wrap = now.nearest_abs_send_time(63 << 18 | 0xff00_0000);
+        assert_eq!(before_the_wrap, NtpTime((64 * 1000 - 1) << 32));
+        assert_eq!(before_the_wrap.nearest_abs_send_time(1 << 18), now);
+        assert_eq!(now.nearest_abs_send_time(33 << 18), NtpTime((64 * 1000 - 31) << 32));
+        assert_eq!(now.nearest_abs_send_time(32 << 18), NtpTime((64 * 1000 + 32) << 32));
+    }
+
+    proptest! {
+        #[test]
+        fn unix_time_comes_back(secs in 0..1u64 << 32, nanos in 0..1_000_000_000u32) {
+            let time = Duration::new(secs, nanos);
+            prop_assert_eq!(NtpTime::from_unix(time).to_unix(), time);
+        }
+
+        #[test]
+        fn compact_delays_come_back(bits: u32) {
+            prop_assert_eq!(CompactNtp::from_duration(CompactNtp(bits).to_duration()), CompactNtp(bits));
+        }
+
+        #[test]
+        fn abs_send_time_is_found_near_any_reference(time: u64, off in -31_999..32_000i64) {
+            let sent = NtpTime(time);
+            let reference = NtpTime(time.wrapping_add_signed((off << 32) / 1000));
+            let found = reference.nearest_abs_send_time(sent.abs_send_time());
+            prop_assert_eq!(found.0 >> 14, sent.0 >> 14);
+        }
+    }
+}
