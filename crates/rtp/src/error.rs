@@ -46,4 +46,7 @@ pub enum Error {
     /// There is no room in the buffer, or none in the packet for a field that it lacks.
     #[error("no room")]
     NoRoom,
+    /// The packet's header extension block is of another profile than RFC 8285's two: opaque, so it can't be edited.
+    #[error("the header extension block is of the unknown profile {0:#06x}")]
+    ExtensionProfile(u16),
 }

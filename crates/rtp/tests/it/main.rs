@@ -1,1 +1,4 @@
-mod all {}
+//! What the crate promises, seen from outside.
+
+mod allocation;
+mod packet;
