@@ -10,7 +10,7 @@ fn main() {
 
 const PAYLOAD: [u8; 1188] = [0x5a; 1188];
 
-/// A packet of 1212 to 1228 bytes with three elements of the one-byte form, as a video sender makes them.
+/// A packet of 1216 bytes with three elements of the one-byte form, as a video sender makes them.
 fn packet() -> Vec<u8> {
     let mut out = Vec::with_capacity(1500);
     write(7, &mut out);

@@ -20,6 +20,7 @@ pub(crate) enum Form {
 }
 
 impl Form {
+    #[inline]
     pub(crate) const fn of(profile: u16) -> Self {
         // RFC 8285 §4.3: the low four bits of the two-byte profile are "appbits", free for the application.
         match profile {
@@ -30,11 +31,13 @@ impl Form {
     }
 
     /// The form to write a block in that so far has this form, when an element joins it.
+    #[inline]
     pub(crate) const fn joined_by(self, id: u8, len: usize) -> Self {
         if matches!(self, Self::TwoByte) || id > 14 || len == 0 || len > 16 { Self::TwoByte } else { Self::OneByte }
     }
 
     /// Bytes of an element before its data.
+    #[inline]
     pub(crate) const fn header_len(self) -> usize {
         match self {
             Self::OneByte => 1,
@@ -75,6 +78,7 @@ pub(crate) struct Placed {
 }
 
 impl Placed {
+    #[inline]
     pub(crate) const fn data_len(&self) -> usize {
         self.end - self.data
     }
@@ -126,6 +130,7 @@ impl<'a> Walk<'a> {
         Self { form, block, at: 0 }
     }
 
+    #[inline]
     pub(crate) const fn block(&self) -> &'a [u8] {
         self.block
     }

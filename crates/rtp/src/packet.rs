@@ -61,6 +61,7 @@ impl<'a> Packet<'a> {
     }
 
     /// All bytes of the packet.
+    #[inline]
     pub const fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -132,12 +133,14 @@ impl<'a> Packet<'a> {
     /// The 16 bits that "the profile defines" (RFC 3550 §5.3.1), or `None` without an extension block.
     ///
     /// `0xbede` is the one-byte form, `0x1000` to `0x100f` the two-byte form of RFC 8285 with its four "appbits".
+    #[inline]
     pub fn extension_profile(&self) -> Option<u16> {
         let at = self.layout.csrcs_end;
         self.layout.has_block().then(|| u16::from_be_bytes([self.bytes[at], self.bytes[at + 1]]))
     }
 
     /// The content of the extension block, whatever its profile, with its padding; empty without a block.
+    #[inline]
     pub fn extension_block(&self) -> &'a [u8] {
         &self.bytes[self.layout.block()]
     }
