@@ -1,0 +1,209 @@
+use std::fmt;
+
+use plenary_wire::Ecn;
+
+use super::frame::{self, take_slice, take_u16, take_u32};
+use super::records::Record;
+use super::{RawPacket, Records, kind};
+use crate::{Error, ParseError};
+
+/// Congestion control feedback: arrival times and ECN marks by stream (RFC 8888 §3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ccfb<'a> {
+    /// Who reports.
+    pub sender_ssrc: u32,
+    /// What was received, by stream.
+    pub blocks: CcfbBlocks<'a>,
+    /// RTS, when the report was made: the middle 32 bits of an NTP time.
+    pub timestamp: u32,
+}
+
+/// The blocks of a [`Ccfb`]: those of a packet, or a slice of the caller's.
+#[derive(Clone, Copy)]
+pub struct CcfbBlocks<'a> {
+    source: Source<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Wire(&'a [u8]),
+    Slice(&'a [CcfbBlock<'a>]),
+}
+
+/// What was received of one stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CcfbBlock<'a> {
+    /// The stream.
+    pub ssrc: u32,
+    /// The sequence number of the first metric; each further one is for the next number, where 0 follows 65535.
+    pub begin_seq: u16,
+    /// What became of each packet; [`CcfbBlock::METRICS_MAX`] at most.
+    pub metrics: Records<'a, Metric>,
+}
+
+/// What became of one packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Metric {
+    /// It has not arrived.
+    #[default]
+    Lost,
+    /// It has arrived.
+    Received {
+        /// The ECN bits that it came with.
+        ecn: Ecn,
+        /// When.
+        offset: ArrivalOffset,
+    },
+}
+
+/// How long before the report's timestamp a packet arrived.
+///
+/// 13 bits in 1024ths of a second: up to 8189 (just under 8 s), and two values of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ArrivalOffset(u16);
+
+impl ArrivalOffset {
+    /// Longer ago than can be said: more than 8189 / 1024 s.
+    pub const OVER_RANGE: Self = Self(0x1ffe);
+    /// The time is not known, or it arrived after the report's timestamp.
+    pub const UNAVAILABLE: Self = Self(0x1fff);
+
+    /// So many 1024ths of a second before the report; above 8189 [`ArrivalOffset::OVER_RANGE`].
+    pub const fn from_ticks(ticks: u64) -> Self {
+        if ticks >= Self::OVER_RANGE.0 as u64 { Self::OVER_RANGE } else { Self(ticks as u16) }
+    }
+
+    /// 1024ths of a second before the report, or `None` for the two special values.
+    pub const fn ticks(self) -> Option<u16> {
+        if self.0 < Self::OVER_RANGE.0 { Some(self.0) } else { None }
+    }
+}
+
+impl CcfbBlock<'_> {
+    /// RFC 8888 §3.1: no block reports on more packets, so that a wrap can be told.
+    pub const METRICS_MAX: usize = 16384;
+
+    /// Each metric with its sequence number.
+    pub fn numbered(&self) -> impl Iterator<Item = (u16, Metric)> {
+        self.metrics.iter().enumerate().map(|(index, metric)| (self.begin_seq.wrapping_add(index as u16), metric))
+    }
+}
+
+impl<'a> Ccfb<'a> {
+    pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, ParseError> {
+        let mut rest = raw.body;
+        let sender_ssrc = take_u32(&mut rest)?;
+        let (blocks, timestamp) = rest.split_last_chunk().ok_or(ParseError::Truncated)?;
+        let blocks = CcfbBlocks { source: Source::Wire(blocks) };
+        Ok(Self { sender_ssrc, blocks, timestamp: u32::from_be_bytes(*timestamp) })
+    }
+
+    /// Appends the packet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLong`] if a block has more than [`CcfbBlock::METRICS_MAX`] metrics, or all together do not fit a
+    /// packet; [`Error::OutOfRange`] where a packet that was read turns out to be malformed.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+        frame::write(out, kind::RTPFB, usize::from(kind::RTPFB_CCFB), |out| {
+            out.extend_from_slice(&self.sender_ssrc.to_be_bytes());
+            for block in self.blocks.iter() {
+                let block = block.map_err(|_| Error::OutOfRange)?;
+                if block.metrics.len() > CcfbBlock::METRICS_MAX {
+                    return Err(Error::TooLong);
+                }
+                out.extend_from_slice(&block.ssrc.to_be_bytes());
+                out.extend_from_slice(&block.begin_seq.to_be_bytes());
+                out.extend_from_slice(&(block.metrics.len() as u16).to_be_bytes());
+                block.metrics.append(out);
+                if block.metrics.len() % 2 != 0 {
+                    out.extend_from_slice(&[0, 0]);
+                }
+            }
+            out.extend_from_slice(&self.timestamp.to_be_bytes());
+            Ok(())
+        })
+    }
+}
+
+impl<'a> CcfbBlocks<'a> {
+    /// Each block. A malformed one is given as an error and ends the walk: nobody knows where the next begins.
+    pub fn iter(&self) -> impl Iterator<Item = Result<CcfbBlock<'a>, ParseError>> + use<'a> {
+        let mut source = self.source;
+        std::iter::from_fn(move || match &mut source {
+            Source::Wire([]) => None,
+            Source::Wire(bytes) => {
+                let block = take_block(bytes);
+                if block.is_err() {
+                    *bytes = &[];
+                }
+                Some(block)
+            }
+            Source::Slice(blocks) => {
+                let (block, rest) = blocks.split_first()?;
+                *blocks = rest;
+                Some(Ok(*block))
+            }
+        })
+    }
+}
+
+fn take_block<'a>(bytes: &mut &'a [u8]) -> Result<CcfbBlock<'a>, ParseError> {
+    let ssrc = take_u32(bytes)?;
+    let begin_seq = take_u16(bytes)?;
+    let count = usize::from(take_u16(bytes)?);
+    if count > CcfbBlock::METRICS_MAX {
+        return Err(ParseError::TooMany);
+    }
+    let len = count * Metric::LEN;
+    let padded = take_slice(bytes, len.next_multiple_of(4)).map_err(|_| ParseError::Overrun)?;
+    let metrics = Records::from_wire(padded.get(..len).unwrap_or_default());
+    Ok(CcfbBlock { ssrc, begin_seq, metrics })
+}
+
+impl Record for Metric {
+    const LEN: usize = 2;
+
+    fn read(bytes: &[u8]) -> Self {
+        let word = bytes.first_chunk().copied().map_or(0, u16::from_be_bytes);
+        // RFC 8888 §3.1: without the R bit the other bits say nothing.
+        if word & 0x8000 == 0 {
+            return Self::Lost;
+        }
+        Self::Received { ecn: Ecn::from_bits((word >> 13) as u8), offset: ArrivalOffset(word & 0x1fff) }
+    }
+
+    fn append(&self, out: &mut Vec<u8>) {
+        let word = match *self {
+            Self::Lost => 0,
+            Self::Received { ecn, offset } => 0x8000 | u16::from(ecn.bits()) << 13 | offset.0,
+        };
+        out.extend_from_slice(&word.to_be_bytes());
+    }
+}
+
+impl<'a> From<&'a [CcfbBlock<'a>]> for CcfbBlocks<'a> {
+    fn from(blocks: &'a [CcfbBlock<'a>]) -> Self {
+        Self { source: Source::Slice(blocks) }
+    }
+}
+
+impl Default for CcfbBlocks<'_> {
+    fn default() -> Self {
+        Self { source: Source::Slice(&[]) }
+    }
+}
+
+impl PartialEq for CcfbBlocks<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for CcfbBlocks<'_> {}
+
+impl fmt::Debug for CcfbBlocks<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}

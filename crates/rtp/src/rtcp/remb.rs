@@ -1,0 +1,68 @@
+use plenary_wire::Bitrate;
+
+use super::frame::{self, take, take_slice, take_u32};
+use super::records::Record;
+use super::{RawPacket, Records, kind};
+use crate::{Error, ParseError};
+
+const NAME: &[u8; 4] = b"REMB";
+const MANTISSA_BITS: u32 = 18;
+
+/// REMB: what a receiver believes it can receive (draft-alvestrand-rmcat-remb-03 §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remb<'a> {
+    /// Who says so.
+    pub sender_ssrc: u32,
+    /// The most that all named streams together should send. It has 18 significant bits on the wire: rounded down when
+    /// written, saturated when read.
+    pub bitrate: Bitrate,
+    /// The streams; 255 at most when written.
+    pub ssrcs: Records<'a, u32>,
+}
+
+impl<'a> Remb<'a> {
+    /// Whether application layer feedback is a REMB.
+    pub(super) fn is(raw: RawPacket<'_>) -> bool {
+        raw.body.get(8..12) == Some(NAME)
+    }
+
+    pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, ParseError> {
+        let mut rest = raw.body;
+        let sender_ssrc = take_u32(&mut rest)?;
+        let _media_ssrc = take_u32(&mut rest)?;
+        if &take(&mut rest)? != NAME {
+            return Err(ParseError::PacketType);
+        }
+        let word = take_u32(&mut rest)?;
+        let (count, exponent, mantissa) = (word >> 24, word >> MANTISSA_BITS & 0x3f, u64::from(word & 0x3_ffff));
+        let ssrcs = take_slice(&mut rest, count as usize * u32::LEN)?;
+        Ok(Self { sender_ssrc, bitrate: saturating(mantissa, exponent), ssrcs: Records::from_wire(ssrcs) })
+    }
+
+    /// Appends the packet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLong`] with more than 255 SSRCs.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+        frame::write(out, kind::PSFB, usize::from(kind::PSFB_AFB), |out| {
+            let count = u8::try_from(self.ssrcs.len()).map_err(|_| Error::TooLong)?;
+            let bits = self.bitrate.as_bps();
+            let exponent = (u64::BITS - bits.leading_zeros()).saturating_sub(MANTISSA_BITS);
+            let mantissa = (bits >> exponent) as u32;
+            out.extend_from_slice(&self.sender_ssrc.to_be_bytes());
+            out.extend_from_slice(&[0; 4]);
+            out.extend_from_slice(NAME);
+            out.extend_from_slice(&(u32::from(count) << 24 | exponent << MANTISSA_BITS | mantissa).to_be_bytes());
+            self.ssrcs.append(out);
+            Ok(())
+        })
+    }
+}
+
+fn saturating(mantissa: u64, exponent: u32) -> Bitrate {
+    if mantissa != 0 && exponent > mantissa.leading_zeros() {
+        return Bitrate::MAX;
+    }
+    Bitrate::from_bps(mantissa << exponent)
+}

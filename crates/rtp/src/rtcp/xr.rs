@@ -1,0 +1,182 @@
+use std::fmt;
+
+use super::frame::{self, take, take_slice, take_u16, take_u32, take_u64};
+use super::records::{Record, word};
+use super::{RawPacket, Records, kind};
+use crate::{Error, ParseError};
+
+const RRTR: u8 = 4;
+const DLRR: u8 = 5;
+
+/// XR: extended reports (RFC 3611 §2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Xr<'a> {
+    /// Who reports.
+    pub ssrc: u32,
+    /// The report blocks.
+    pub blocks: XrBlocks<'a>,
+}
+
+/// The blocks of an [`Xr`]: those of a packet, or a slice of the caller's.
+#[derive(Clone, Copy)]
+pub struct XrBlocks<'a> {
+    source: Source<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Wire(&'a [u8]),
+    Slice(&'a [XrBlock<'a>]),
+}
+
+/// One report block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XrBlock<'a> {
+    /// Receiver reference time, for receivers that send no SR (RFC 3611 §4.4).
+    ReferenceTime {
+        /// NTP time of the report, as an SR's.
+        ntp: u64,
+    },
+    /// DLRR: the answers to reference times (RFC 3611 §4.5).
+    Dlrr(Records<'a, DlrrReport>),
+    /// A block that this crate has no view for.
+    Other {
+        /// The block type.
+        kind: u8,
+        /// What the type makes of the second byte.
+        type_specific: u8,
+        /// The block's content. Whole 32-bit words when written.
+        body: &'a [u8],
+    },
+}
+
+/// The answer to one receiver's reference time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct DlrrReport {
+    /// The receiver that is answered.
+    pub ssrc: u32,
+    /// LRR: the middle 32 bits of its last reference time; 0 if there was none.
+    pub last_rr: u32,
+    /// DLRR: from that report's arrival to this one, in 65536ths of a second; 0 if there was none.
+    pub delay_since_last_rr: u32,
+}
+
+impl<'a> Xr<'a> {
+    pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, ParseError> {
+        let mut rest = raw.body;
+        let ssrc = take_u32(&mut rest)?;
+        Ok(Self { ssrc, blocks: XrBlocks { source: Source::Wire(rest) } })
+    }
+
+    /// Appends the packet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLong`] if a block has more than 65535 words; [`Error::OutOfRange`] if one is not whole words, and
+    /// where a packet that was read turns out to be malformed.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+        frame::write(out, kind::XR, 0, |out| {
+            out.extend_from_slice(&self.ssrc.to_be_bytes());
+            self.blocks.iter().try_for_each(|block| block.map_err(|_| Error::OutOfRange)?.append(out))
+        })
+    }
+}
+
+impl<'a> XrBlocks<'a> {
+    /// Each block. One with bad content is given as an error and skipped; one that is longer than the rest ends the
+    /// walk with [`ParseError::Overrun`].
+    pub fn iter(&self) -> impl Iterator<Item = Result<XrBlock<'a>, ParseError>> + use<'a> {
+        let mut source = self.source;
+        std::iter::from_fn(move || match &mut source {
+            Source::Wire([]) => None,
+            Source::Wire(bytes) => Some(take_block(bytes)),
+            Source::Slice(blocks) => {
+                let (block, rest) = blocks.split_first()?;
+                *blocks = rest;
+                Some(Ok(*block))
+            }
+        })
+    }
+}
+
+/// Takes a block off the front, also where it is refused.
+fn take_block<'a>(bytes: &mut &'a [u8]) -> Result<XrBlock<'a>, ParseError> {
+    let mut rest = std::mem::take(bytes);
+    let [kind, type_specific] = take(&mut rest)?;
+    let words = usize::from(take_u16(&mut rest)?);
+    let mut body = take_slice(&mut rest, words * 4).map_err(|_| ParseError::Overrun)?;
+    *bytes = rest;
+    match kind {
+        RRTR if body.len() != 8 => Err(ParseError::Truncated),
+        RRTR => take_u64(&mut body).map(|ntp| XrBlock::ReferenceTime { ntp }),
+        DLRR if body.len() % DlrrReport::LEN != 0 => Err(ParseError::Truncated),
+        DLRR => Ok(XrBlock::Dlrr(Records::from_wire(body))),
+        _ => Ok(XrBlock::Other { kind, type_specific, body }),
+    }
+}
+
+impl XrBlock<'_> {
+    fn append(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+        let start = out.len();
+        match *self {
+            Self::ReferenceTime { ntp } => {
+                out.extend_from_slice(&[RRTR, 0, 0, 0]);
+                out.extend_from_slice(&ntp.to_be_bytes());
+            }
+            Self::Dlrr(reports) => {
+                out.extend_from_slice(&[DLRR, 0, 0, 0]);
+                reports.append(out);
+            }
+            Self::Other { kind, type_specific, body } => {
+                if body.len() % 4 != 0 {
+                    return Err(Error::OutOfRange);
+                }
+                out.extend_from_slice(&[kind, type_specific, 0, 0]);
+                out.extend_from_slice(body);
+            }
+        }
+        let words = u16::try_from((out.len() - start) / 4 - 1).map_err(|_| Error::TooLong)?;
+        out[start + 2..start + 4].copy_from_slice(&words.to_be_bytes());
+        Ok(())
+    }
+}
+
+impl Record for DlrrReport {
+    const LEN: usize = 12;
+
+    fn read(bytes: &[u8]) -> Self {
+        Self { ssrc: word(bytes, 0), last_rr: word(bytes, 4), delay_since_last_rr: word(bytes, 8) }
+    }
+
+    fn append(&self, out: &mut Vec<u8>) {
+        for word in [self.ssrc, self.last_rr, self.delay_since_last_rr] {
+            out.extend_from_slice(&word.to_be_bytes());
+        }
+    }
+}
+
+impl<'a> From<&'a [XrBlock<'a>]> for XrBlocks<'a> {
+    fn from(blocks: &'a [XrBlock<'a>]) -> Self {
+        Self { source: Source::Slice(blocks) }
+    }
+}
+
+impl Default for XrBlocks<'_> {
+    fn default() -> Self {
+        Self { source: Source::Slice(&[]) }
+    }
+}
+
+impl PartialEq for XrBlocks<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for XrBlocks<'_> {}
+
+impl fmt::Debug for XrBlocks<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
