@@ -447,7 +447,7 @@ fn padding_is_taken_off() {
 #[test]
 fn a_padding_lie_is_refused() {
     let padded = |padding| [0xa1, 206, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2, 9, 9, 9, padding];
-    for lie in [0, 1, 3, 16, 255] {
+    for lie in [0, 13, 16, 255] {
         assert_eq!(refused(&padded(lie)), ParseError::Padding, "{lie}");
     }
     assert_eq!(refused(&padded(8)), ParseError::Truncated, "the padding takes a part of the content");

@@ -113,7 +113,7 @@ impl<'a> Packet<'a> {
     /// # Errors
     ///
     /// As the `write` of the packet's own type. What was read can be written, unless a list in it turns out to be
-    /// malformed; padding and reserved bits may differ.
+    /// malformed, or padding was not whole words; padding and reserved bits may differ.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         match self {
             Self::SenderReport(packet) => packet.write(out),
@@ -144,8 +144,7 @@ impl<'a> RawPacket<'a> {
         if first & 0x20 == 0 {
             return Ok(Self { kind, count, body });
         }
-        let words_only = (kind, count) != (kind::RTPFB, kind::RTPFB_TWCC);
-        Ok(Self { kind, count, body: without_padding(body, words_only)? })
+        Ok(Self { kind, count, body: without_padding(body)? })
     }
 
     /// Appends the packet.
@@ -163,10 +162,11 @@ impl<'a> RawPacket<'a> {
 }
 
 // RFC 3550 §6.4.1 allows padding on the last packet of a compound only, in whole words. libwebrtc pads each transport
-// feedback by one to three bytes, and puts several into one datagram: so it is taken off wherever it stands.
-fn without_padding(body: &[u8], words_only: bool) -> Result<&[u8], ParseError> {
+// feedback by one to three bytes, and puts several into one datagram; webrtc-rs pads a BYE so. It is taken off wherever
+// it stands.
+fn without_padding(body: &[u8]) -> Result<&[u8], ParseError> {
     let len = usize::from(*body.last().ok_or(ParseError::Padding)?);
-    if len == 0 || words_only && len % 4 != 0 {
+    if len == 0 {
         return Err(ParseError::Padding);
     }
     body.len().checked_sub(len).and_then(|end| body.get(..end)).ok_or(ParseError::Padding)

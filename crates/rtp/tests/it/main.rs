@@ -2,3 +2,6 @@
 
 mod allocation;
 mod packet;
+mod rtcp_allocations;
+mod rtcp_captures;
+mod rtcp_oracle;
