@@ -116,7 +116,7 @@ impl<'a> Ccfb<'a> {
                 out.extend_from_slice(&block.begin_seq.to_be_bytes());
                 out.extend_from_slice(&(block.metrics.len() as u16).to_be_bytes());
                 block.metrics.append(out);
-                if block.metrics.len() % 2 != 0 {
+                if !block.metrics.len().is_multiple_of(2) {
                     out.extend_from_slice(&[0, 0]);
                 }
             }

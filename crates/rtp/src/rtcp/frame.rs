@@ -34,7 +34,7 @@ pub(super) fn write(
 
 /// The length field of a packet of `len` bytes: its 32-bit words less one.
 fn words(len: usize) -> Result<u16, Error> {
-    if len % 4 != 0 {
+    if !len.is_multiple_of(4) {
         return Err(Error::OutOfRange);
     }
     u16::try_from(len / 4 - 1).map_err(|_| Error::TooLong)

@@ -43,7 +43,7 @@ impl<'a> Nack<'a> {
         let mut rest = raw.body;
         let sender_ssrc = take_u32(&mut rest)?;
         let media_ssrc = take_u32(&mut rest)?;
-        if rest.is_empty() || rest.len() % PAIR_LEN != 0 {
+        if rest.is_empty() || !rest.len().is_multiple_of(PAIR_LEN) {
             return Err(ParseError::Truncated);
         }
         Ok(Self { sender_ssrc, media_ssrc, pairs: Records::from_wire(rest) })

@@ -59,7 +59,7 @@ impl<'a> Fir<'a> {
         let mut rest = raw.body;
         let sender_ssrc = take_u32(&mut rest)?;
         let media_ssrc = take_u32(&mut rest)?;
-        if rest.is_empty() || rest.len() % FirEntry::LEN != 0 {
+        if rest.is_empty() || !rest.len().is_multiple_of(FirEntry::LEN) {
             return Err(ParseError::Truncated);
         }
         Ok(Self { sender_ssrc, media_ssrc, entries: Records::from_wire(rest) })

@@ -221,7 +221,7 @@ fn picture_loss_and_full_intra_request() {
 #[rustfmt::skip]
 const REMB: [u8; 24] = [
     0x8f, 206, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0, b'R', b'E', b'M', b'B',
-    1, 0b000011_11, 0xff, 0xff, // exponent 3, mantissa 2^18 - 1
+    1, 3 << 2 | 3, 0xff, 0xff, // exponent 3, mantissa 2^18 - 1
     0, 0, 0, 7,
 ];
 

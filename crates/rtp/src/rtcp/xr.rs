@@ -109,7 +109,7 @@ fn take_block<'a>(bytes: &mut &'a [u8]) -> Result<XrBlock<'a>, ParseError> {
     match kind {
         RRTR if body.len() != 8 => Err(ParseError::Truncated),
         RRTR => take_u64(&mut body).map(|ntp| XrBlock::ReferenceTime { ntp }),
-        DLRR if body.len() % DlrrReport::LEN != 0 => Err(ParseError::Truncated),
+        DLRR if !body.len().is_multiple_of(DlrrReport::LEN) => Err(ParseError::Truncated),
         DLRR => Ok(XrBlock::Dlrr(Records::from_wire(body))),
         _ => Ok(XrBlock::Other { kind, type_specific, body }),
     }
@@ -128,7 +128,7 @@ impl XrBlock<'_> {
                 reports.append(out);
             }
             Self::Other { kind, type_specific, body } => {
-                if body.len() % 4 != 0 {
+                if !body.len().is_multiple_of(4) {
                     return Err(Error::OutOfRange);
                 }
                 out.extend_from_slice(&[kind, type_specific, 0, 0]);

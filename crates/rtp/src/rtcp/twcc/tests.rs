@@ -275,6 +275,30 @@ fn small_deltas_amid_large_ones_are_written_large() {
 
 proptest! {
     #[test]
+    fn the_middle_of_a_long_gap_needs_no_search(
+        before in symbols(6),
+        gaps in prop::collection::vec((prop_oneof![0..100_usize, 8_100..8_300_usize, 0..20_000_usize], symbols(3)), 1..4),
+    ) {
+        let mut row = before;
+        for (gap, after) in gaps {
+            row.resize(row.len() + gap, 0);
+            row.extend(after);
+        }
+        let mut search = writer::Search::new();
+        for symbol in &row {
+            search.push(*symbol);
+        }
+        let packets = write_all(0, &arrivals_of(&row), 4000);
+        prop_assert_eq!(packets.len(), 1);
+        let feedback = read(&packets[0]).expect("well formed");
+        let deltas: usize = row.iter().map(|symbol| usize::from(*symbol)).sum();
+        prop_assert_eq!(feedback.chunks.len() + feedback.deltas.len(), search.last_chunk().0 as usize + deltas);
+        let received: Vec<_> = feedback.statuses().filter_map(|(seq, delta)| delta.map(|_| seq)).collect();
+        let expected: Vec<_> = arrivals_of(&row).iter().map(|arrival| arrival.seq as u16).collect();
+        prop_assert_eq!(received, expected);
+    }
+
+    #[test]
     fn no_chunking_is_smaller(symbols in symbols(12)) {
         smallest(&symbols);
     }

@@ -124,9 +124,7 @@ impl TwccWriter {
             if offset >= STATUSES_MAX {
                 break;
             }
-            for _ in 0..lost {
-                self.choices.push(search.push(LOST));
-            }
+            self.push_lost(&mut search, lost as usize);
             let symbol = symbol(delta);
             self.choices.push(search.push(symbol));
             deltas_len += usize::from(symbol);
@@ -147,6 +145,22 @@ impl TwccWriter {
             self.choices[found.position] = choice;
         }
         Ok(plan)
+    }
+
+    /// Adds `left` symbols of packets that are lost. A peer can make gaps as long as it likes: so the middle of a long one
+    /// costs no search.
+    fn push_lost(&mut self, search: &mut Search, mut left: usize) {
+        while left > 0 {
+            let skip = if left > COSTS { search.skippable().min(left - COSTS) } else { 0 };
+            if skip > 0 {
+                search.position += skip;
+                self.choices.resize(search.position + 1, Choice::NONE);
+                left -= skip;
+            } else {
+                self.choices.push(search.push(LOST));
+                left -= 1;
+            }
+        }
     }
 
     /// Turns the chain of choices, each of which leads to the one before it, so that each stands where its chunk begins.
@@ -212,7 +226,7 @@ const fn symbol(delta: i16) -> u8 {
 
 /// The last chunk of the best way to a position: its form, and how many statuses it tells.
 #[derive(Clone, Copy, Debug)]
-struct Choice(u16);
+pub(super) struct Choice(u16);
 
 impl Choice {
     const NONE: Self = Self(0);
@@ -254,7 +268,7 @@ const NEVER: u32 = u32::MAX / 2;
 /// one for each small delta in a run of large ones) and `cost(start of that chunk)`. Vectors have one start each; of the
 /// starts of a run only the best so far can win, as all go on at the same price.
 #[derive(Clone, Copy, Debug)]
-struct Search {
+pub(super) struct Search {
     position: usize,
     /// By position modulo their number.
     costs: [u32; COSTS],
@@ -271,7 +285,7 @@ struct Run {
 }
 
 impl Search {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         let mut costs = [NEVER; COSTS];
         costs[0] = 0;
         Self { position: 0, costs, runs: [Run { cost: NEVER, start: 0 }; 3], after_large: 0 }
@@ -287,7 +301,7 @@ impl Search {
     }
 
     /// Adds a symbol: gives the last chunk of the best way to here.
-    fn push(&mut self, symbol: u8) -> Choice {
+    pub(super) fn push(&mut self, symbol: u8) -> Choice {
         let before = self.cost();
         let mut best = (NEVER, Choice::NONE);
         for form in LOST..=LARGE {
@@ -322,6 +336,17 @@ impl Search {
         best.1
     }
 
+    /// How many more lost packets change nothing but the position: where the run of them is the best way to all positions
+    /// that are kept, until shortly before it is full. What follows within [`COSTS`] of the next other symbol has to be
+    /// pushed, as a vector may begin there.
+    fn skippable(&self) -> usize {
+        let run = self.runs[usize::from(LOST)];
+        if self.costs.iter().any(|&cost| cost != run.cost) {
+            return 0;
+        }
+        (usize::from(RUN_MAX) - COSTS).saturating_sub(self.position - run.start)
+    }
+
     /// The cost of ending with a vector of the last `len` symbols, if it can tell them.
     fn vector(&self, form: u8, len: usize) -> Option<u32> {
         let start = self.position.checked_sub(len)?;
@@ -331,7 +356,7 @@ impl Search {
 
     /// The least cost if these symbols are all, and the last chunk where it is not that of the best way in whole chunks:
     /// only the last vector may be partly filled.
-    fn last_chunk(&self) -> (u32, Option<Choice>) {
+    pub(super) fn last_chunk(&self) -> (u32, Option<Choice>) {
         let mut best = (self.cost(), None);
         for (form, len_max) in [(Choice::SHORT, SHORT_LEN), (Choice::LONG, LONG_LEN)] {
             for len in 1..len_max {
