@@ -1,5 +1,21 @@
 //! Header extension elements (RFC 8285): what stands in one, read and written.
 
+mod audio;
+mod layers;
+mod resolution;
+mod text;
+mod time;
+mod transport;
+mod video;
+
+pub use audio::{AudioLevel, MixedLevels};
+pub use layers::{SpatialLayer, VideoLayersAllocation};
+pub use resolution::Resolution;
+pub use text::{Mid, RepairedRid, Rid};
+pub use time::{AbsCaptureTime, AbsSendTime};
+pub use transport::{FeedbackRequest, TransportSequence, TransportSequenceV2};
+pub use video::{PlayoutDelay, Rotation, VideoOrientation};
+
 use crate::ParseError;
 
 /// The content of one header extension element, as a type.
@@ -25,4 +41,35 @@ pub trait Element<'a>: Sized {
     ///
     /// If `data` is not [`encoded_len`](Self::encoded_len) bytes long.
     fn write(&self, data: &mut [u8]);
+}
+
+/// The only form of an element of fixed length.
+fn exactly<const N: usize>(data: &[u8]) -> Result<[u8; N], ParseError> {
+    match data.first_chunk() {
+        Some(bytes) if data.len() == N => Ok(*bytes),
+        Some(_) => Err(ParseError::Overrun),
+        None => Err(ParseError::Truncated),
+    }
+}
+
+/// What every element keeps to, for the tests of each.
+#[cfg(test)]
+mod check {
+    use super::Element;
+    use crate::ParseError;
+
+    /// The element is written as `data`, and read back from it.
+    #[track_caller]
+    pub(super) fn both_ways<'a, E: Element<'a> + PartialEq + core::fmt::Debug>(element: &E, data: &'a [u8]) {
+        let mut bytes = [0xa5; 300];
+        let length = element.encoded_len();
+        element.write(&mut bytes[..length]);
+        assert_eq!(&bytes[..length], data);
+        assert_eq!(E::parse(data).as_ref(), Ok(element));
+    }
+
+    #[track_caller]
+    pub(super) fn refused<'a, E: Element<'a> + core::fmt::Debug>(data: &'a [u8], reason: ParseError) {
+        assert_eq!(E::parse(data).map(|_| ()), Err(reason));
+    }
 }
