@@ -15,6 +15,12 @@ impl<'a> BitReader<'a> {
         Self { bytes, position: 0 }
     }
 
+    /// Reads on from bit `position`, which is not beyond the end.
+    pub(crate) fn at(bytes: &'a [u8], position: usize) -> Self {
+        debug_assert!(position <= bytes.len() * 8, "the position is within the bytes");
+        Self { bytes, position }
+    }
+
     /// Bits read so far.
     pub(crate) const fn position(&self) -> usize {
         self.position
@@ -77,6 +83,11 @@ pub(crate) struct BitWriter<'a> {
 impl<'a> BitWriter<'a> {
     pub(crate) const fn new(bytes: &'a mut [u8]) -> Self {
         Self { bytes, position: 0 }
+    }
+
+    /// Writes on from bit `position`.
+    pub(crate) const fn at(bytes: &'a mut [u8], position: usize) -> Self {
+        Self { bytes, position }
     }
 
     /// Bits written so far.

@@ -1,6 +1,10 @@
 //! Header extension elements (RFC 8285): what stands in one, read and written.
+//!
+//! An element that stands for itself implements [`Element`]. The [dependency descriptor](dependency) can only be read
+//! with the structure that an earlier packet brought, and has functions of its own.
 
 mod audio;
+pub mod dependency;
 mod layers;
 mod resolution;
 mod text;
