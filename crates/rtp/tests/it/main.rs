@@ -1,6 +1,7 @@
 //! What the crate promises, seen from outside.
 
 mod allocation;
+mod dependency_captures;
 mod packet;
 mod rtcp_allocations;
 mod rtcp_captures;

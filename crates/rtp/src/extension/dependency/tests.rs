@@ -41,6 +41,12 @@ fn l2t2(template_id_offset: u8) -> Structure {
     Structure::new(template_id_offset, templates, &[0, 0, 1, 1], &resolutions).unwrap()
 }
 
+/// Bytes from `0` and `1`, zeros up to the next byte.
+fn bits(digits: &str) -> Vec<u8> {
+    let digits: Vec<_> = digits.bytes().filter(u8::is_ascii_digit).map(|digit| digit - b'0').collect();
+    digits.chunks(8).map(|byte| byte.iter().zip((0..8).rev()).fold(0, |sum, (bit, place)| sum | bit << place)).collect()
+}
+
 /// A packet that is a whole frame.
 fn whole(structure: &Structure, frame_number: u16, frame: FrameDependencies) -> Descriptor {
     Descriptor::new(structure, frame_number, true, true, frame).unwrap()
@@ -91,17 +97,16 @@ fn one_template_is_three_bytes() {
 #[test]
 fn custom_parts_are_written_where_they_differ() {
     let structure = l2t2(0);
-    // Nearest to the second template of its layer: only the differences are custom. 5 flags, then 01 0011 10 00010011
-    // 11 000100000000 00 for 4, 20 and 257, in sizes of 4, 8 and 12 bits.
+    // Nearest to the second template of its layer: only the differences are custom, each with its size.
     let descriptor = whole(&structure, 1, frame((0, 0), "SSRR", &[4, 20, 257], &[4, 3]));
     assert_eq!(descriptor.header.template_id, 1);
-    let expected = [0xc1, 0, 1, 0b00010_010, 0b011_10_000, 0b10011_11_0, 0b00100000, 0b000_00_000];
+    let expected = bits("11 000001 0000000000000001 00010 01 0011 10 00010011 11 000100000000 00");
     assert_eq!(written(&descriptor, &structure), expected);
     assert_eq!(Descriptor::parse(&expected, Some(&structure)).unwrap().descriptor, descriptor);
 
     let descriptor = whole(&structure, 1, frame((1, 1), "--DR", &[2, 1], &[3, 255]));
     assert_eq!(descriptor.header.template_id, 5);
-    let expected = [0xc5, 0, 1, 0b00101_00_0, 0b0_01_11_000, 0b00011_111, 0b11111_000];
+    let expected = bits("11 000101 0000000000000001 00101 00 00 01 11 00000011 11111111");
     assert_eq!(written(&descriptor, &structure), expected);
     assert_eq!(Descriptor::parse(&expected, Some(&structure)).unwrap().descriptor, descriptor);
 }
@@ -139,9 +144,7 @@ fn truncation_anywhere_is_seen() {
 #[test]
 fn endless_lists_are_refused() {
     let structure = l2t2(0);
-    // Custom differences without an end: 01 0000 again and again.
-    let mut bytes = vec![0xc0, 0, 1, 0b00010_010];
-    bytes.extend([0b0000_1000, 0b0010_0000, 0b1000_0010].repeat(20));
+    let bytes = bits(&("11 000000 0000000000000001 00010".to_owned() + &"01 0000".repeat(60)));
     assert_eq!(Descriptor::parse(&bytes, Some(&structure)), Err(ParseError::TooMany));
     // Templates of one layer without an end.
     let mut bytes = vec![0xc0, 0, 1, 0x80, 0, 0];
@@ -159,7 +162,8 @@ fn endless_lists_are_refused() {
 fn what_can_not_be_written_can_not_be_built() {
     let key = frame((0, 0), "SS", &[], &[0]);
     let size = Resolution::new(1, 1).unwrap();
-    let cases: [(u8, Vec<FrameDependencies>, &[u8], &[Resolution]); 13] = [
+    type Case<'a> = (u8, Vec<FrameDependencies>, &'a [u8], &'a [Resolution]);
+    let cases: [Case<'_>; 13] = [
         (64, vec![key], &[0, 0], &[]),
         (0, vec![], &[], &[]),
         (0, vec![frame((0, 1), "SS", &[], &[0])], &[0, 0], &[]),
@@ -216,11 +220,11 @@ fn mask_is_put_into_three_bytes() {
     let mut out = [0xa5; 8];
     assert_eq!(layout.rewritten_len(Some(0b0011)), 5);
     assert_eq!(layout.rewrite(&short, 0x0203, Some(0b0011), &mut out), Ok(5));
-    assert_eq!(out, [0xc3, 2, 3, 0b01000_001, 0b1000_0000, 0xa5, 0xa5, 0xa5]);
+    assert_eq!(out, [0xc3, 2, 3, 0b0100_0001, 0b1000_0000, 0xa5, 0xa5, 0xa5]);
     assert_eq!(layout.rewrite(&short, 0x0203, None, &mut out), Ok(3));
     assert_eq!(layout.rewrite(&short, 1, Some(0b0011), &mut out[..4]), Err(Error::NoRoom));
     assert_eq!(layout.rewrite(&short, 1, Some(0b1_0000), &mut out), Err(Error::OutOfRange));
-    assert_eq!(layout.rewrite(&out[..4].to_vec(), 1, None, &mut out), Err(Error::OutOfRange));
+    assert_eq!(layout.rewrite(&[0xc3, 0, 1, 0], 1, None, &mut out), Err(Error::OutOfRange));
     assert_eq!(layout.set_active_decode_targets(&mut out[..3], 0b0011), Err(Error::NoRoom));
 }
 
