@@ -15,12 +15,6 @@ impl<'a> BitReader<'a> {
         Self { bytes, position: 0 }
     }
 
-    /// Reads on from bit `position`, which is not beyond the end.
-    pub(crate) fn at(bytes: &'a [u8], position: usize) -> Self {
-        debug_assert!(position <= bytes.len() * 8, "the position is within the bytes");
-        Self { bytes, position }
-    }
-
     /// Bits read so far.
     pub(crate) const fn position(&self) -> usize {
         self.position
@@ -29,6 +23,15 @@ impl<'a> BitReader<'a> {
     /// Bits left.
     pub(crate) const fn remaining(&self) -> usize {
         self.bytes.len() * 8 - self.position
+    }
+
+    /// Passes over `count` bits.
+    pub(crate) fn skip(&mut self, count: usize) -> Result<(), ParseError> {
+        if self.remaining() < count {
+            return Err(ParseError::Truncated);
+        }
+        self.position += count;
+        Ok(())
     }
 
     pub(crate) fn bit(&mut self) -> Result<bool, ParseError> {
@@ -206,6 +209,20 @@ mod tests {
                 prop_assert_eq!(reader.bits(count), Ok(value & (u64::MAX >> (64 - count)) as u32));
             }
             prop_assert_eq!(reader.position(), end);
+
+            // From the last field on.
+            if let Some(&(value, count)) = fields.last() {
+                let last = end - count as usize;
+                let value = value & (u64::MAX >> (64 - count)) as u32;
+                let mut reader = BitReader::new(&bytes);
+                prop_assert_eq!(reader.skip(last), Ok(()));
+                prop_assert_eq!(reader.bits(count), Ok(value));
+                prop_assert_eq!(reader.skip(bytes.len() * 8 - end + 1), Err(ParseError::Truncated));
+                BitWriter::at(&mut bytes, last).bits(!value & (u64::MAX >> (64 - count)) as u32, count);
+                let mut reader = BitReader::new(&bytes);
+                prop_assert_eq!(reader.skip(last), Ok(()));
+                prop_assert_eq!(reader.bits(count), Ok(!value & (u64::MAX >> (64 - count)) as u32));
+            }
         }
 
         #[test]

@@ -90,25 +90,38 @@ impl Descriptor {
     /// [`Header::parse`] still reads what does not depend on it. [`ParseError::Truncated`] if a field is missing.
     /// [`ParseError::TooMany`] above 64 templates, 4 spatial or 8 temporal layers, or
     /// [`FRAME_DIFFS_MAX`](super::FRAME_DIFFS_MAX) frame differences.
+    #[inline]
     pub fn parse(data: &[u8], known: Option<&Structure>) -> Result<Parsed, ParseError> {
         let header = Header::parse(data)?;
-        let flags = data.get(MANDATORY_LEN).copied();
-        let has = |bit: u8| flags.is_some_and(|flags| flags & bit != 0);
+        let Some(&flags) = data.get(MANDATORY_LEN) else {
+            let structure = known.ok_or(ParseError::UnknownStructure)?;
+            let template = structure.template(header.template_id).ok_or(ParseError::UnknownStructure)?;
+            return Ok(Parsed {
+                descriptor: Self {
+                    header,
+                    active_decode_targets: None,
+                    dependencies: *template,
+                    resolution: structure.resolution(template.spatial_id),
+                },
+                layout: Layout::short(structure),
+                structure: None,
+            });
+        };
         let mut reader = BitReader::new(data);
-        reader.bits(if flags.is_some() { FLAGS_END } else { 8 * MANDATORY_LEN } as u32)?;
+        reader.skip(FLAGS_END)?;
         let attached = if header.structure_attached { Some(Box::new(Structure::read(&mut reader)?)) } else { None };
         let structure = attached.as_deref().or(known).ok_or(ParseError::UnknownStructure)?;
         let targets = structure.decode_target_count() as u32;
         let mask_at = reader.position();
-        let active_decode_targets = if has(0x40) { Some(reader.bits(targets)?) } else { None };
+        let active_decode_targets = if flags & 0x40 != 0 { Some(reader.bits(targets)?) } else { None };
         let mut dependencies = *structure.template(header.template_id).ok_or(ParseError::UnknownStructure)?;
-        if has(0x20) {
+        if flags & 0x20 != 0 {
             dependencies.dtis = Dtis::read(&mut reader, targets)?;
         }
-        if has(0x10) {
+        if flags & 0x10 != 0 {
             dependencies.fdiffs = FrameDiffs::read_custom(&mut reader)?;
         }
-        if has(0x08) {
+        if flags & 0x08 != 0 {
             dependencies.chain_diffs = ChainDiffs::read(&mut reader, structure.chain_count() as u32, 8)?;
         }
         let resolution = structure.resolution(dependencies.spatial_id);

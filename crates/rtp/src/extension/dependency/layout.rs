@@ -1,6 +1,7 @@
 //! Changes in a descriptor's bytes that leave the rest as it is.
 
 use super::descriptor::{FLAGS_END, Header, MANDATORY_LEN};
+use super::structure::Structure;
 use crate::Error;
 use crate::bits::{BitReader, BitWriter};
 
@@ -25,6 +26,12 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Of three bytes.
+    pub(super) fn short(structure: &Structure) -> Self {
+        let (targets, end) = (structure.decode_target_count() as u32, 8 * MANDATORY_LEN);
+        Self { len: MANDATORY_LEN, targets, mask_at: end, has_mask: false, end }
+    }
+
     /// How many bytes [`rewrite`](Self::rewrite) fills with this mask: the same as before if there is no mask to
     /// write, or one in the bytes already; else up to five more.
     pub const fn rewritten_len(&self, active_decode_targets: Option<u32>) -> usize {
@@ -108,10 +115,12 @@ impl Layout {
         let mut writer = BitWriter::at(out, mask_at);
         writer.bits(mask, self.targets);
         let mut rest = self.end - self.mask_at;
-        let mut reader = BitReader::at(data, self.mask_at);
+        let mut reader = BitReader::new(data);
+        let same_bytes = "the bytes are as long as those that were read";
+        reader.skip(self.mask_at).expect(same_bytes);
         while rest > 0 {
             let count = rest.min(32) as u32;
-            let bits = reader.bits(count).expect("the bytes are as long as those that were read");
+            let bits = reader.bits(count).expect(same_bytes);
             writer.bits(bits, count);
             rest -= count as usize;
         }
