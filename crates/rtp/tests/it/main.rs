@@ -3,6 +3,7 @@
 mod allocation;
 mod dependency_captures;
 mod packet;
+mod payload_captures;
 mod rtcp_allocations;
 mod rtcp_captures;
 mod rtcp_oracle;
