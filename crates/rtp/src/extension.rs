@@ -6,7 +6,6 @@
 mod audio;
 pub mod dependency;
 mod layers;
-mod resolution;
 mod text;
 mod time;
 mod transport;
@@ -14,7 +13,6 @@ mod video;
 
 pub use audio::{AudioLevel, MixedLevels};
 pub use layers::{SpatialLayer, VideoLayersAllocation};
-pub use resolution::Resolution;
 pub use text::{Mid, RepairedRid, Rid};
 pub use time::{AbsCaptureTime, AbsSendTime};
 pub use transport::{FeedbackRequest, TransportSequence, TransportSequenceV2};

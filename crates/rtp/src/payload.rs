@@ -80,15 +80,6 @@ pub struct Description {
     pub discardable: bool,
 }
 
-/// Width and height in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Resolution {
-    /// In pixels.
-    pub width: u32,
-    /// In pixels.
-    pub height: u32,
-}
-
 /// A picture id of VP8 or VP9 with the width that the sender chose (RFC 7741 §4.2, RFC 9628 §4.2).
 ///
 /// It grows by one a picture and wraps at its width.

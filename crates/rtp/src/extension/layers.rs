@@ -4,9 +4,9 @@ use core::fmt;
 
 use plenary_wire::Bitrate;
 
-use super::{Element, Resolution};
+use super::Element;
 use crate::bits::{leb128_len, read_leb128, write_leb128};
-use crate::{Error, ParseError};
+use crate::{Error, ParseError, Resolution};
 
 /// What a sender's encoder was told to send: the rate, and at times the size, of every active layer of every stream
 /// (libwebrtc, `video-layers-allocation00`).

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::ParseError;
+use crate::{ParseError, SeqNo};
 
 const OSN_LEN: usize = 2;
 
@@ -10,7 +10,7 @@ const OSN_LEN: usize = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Payload<'a> {
     /// OSN: the sequence number that the packet had in its own stream.
-    pub original_sequence_number: u16,
+    pub original_sequence_number: SeqNo,
     /// The payload that it had. May be empty.
     pub data: &'a [u8],
 }
@@ -27,12 +27,12 @@ impl<'a> Payload<'a> {
             return Ok(None);
         }
         let (number, data) = payload.split_first_chunk().ok_or(ParseError::Truncated)?;
-        Ok(Some(Self { original_sequence_number: u16::from_be_bytes(*number), data }))
+        Ok(Some(Self { original_sequence_number: SeqNo(u16::from_be_bytes(*number)), data }))
     }
 
     /// Appends the payload of an RTX packet.
     pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.original_sequence_number.to_be_bytes());
+        out.extend_from_slice(&self.original_sequence_number.0.to_be_bytes());
         out.extend_from_slice(self.data);
     }
 }
@@ -47,7 +47,7 @@ impl<'a> Payload<'a> {
 /// # Errors
 ///
 /// [`ParseError::Truncated`] if the payload is one byte long, or reaches beyond the packet. Nothing is changed then.
-pub fn strip(packet: &mut [u8], payload: Range<usize>) -> Result<Option<(u16, &mut [u8])>, ParseError> {
+pub fn strip(packet: &mut [u8], payload: Range<usize>) -> Result<Option<(SeqNo, &mut [u8])>, ParseError> {
     let header_len = payload.start;
     let view = packet.get(payload).ok_or(ParseError::Truncated)?;
     let Some(Payload { original_sequence_number, .. }) = Payload::parse(view)? else {
@@ -66,7 +66,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_written_is_read(number: u16, data in prop::collection::vec(any::<u8>(), 0..20)) {
-            let payload = Payload { original_sequence_number: number, data: &data };
+            let payload = Payload { original_sequence_number: SeqNo(number), data: &data };
             let mut bytes = Vec::new();
             payload.write(&mut bytes);
             prop_assert_eq!(Payload::parse(&bytes), Ok(Some(payload)));
@@ -80,11 +80,11 @@ mod tests {
             number: u16,
         ) {
             let mut packet = header.clone();
-            Payload { original_sequence_number: number, data: &data }.write(&mut packet);
+            Payload { original_sequence_number: SeqNo(number), data: &data }.write(&mut packet);
             let payload = header.len()..packet.len();
             packet.extend_from_slice(&padding);
             let (found, original) = strip(&mut packet, payload).unwrap().unwrap();
-            prop_assert_eq!(found, number);
+            prop_assert_eq!(found, SeqNo(number));
             prop_assert_eq!(&*original, &[header, data, padding].concat()[..]);
         }
 
@@ -98,7 +98,7 @@ mod tests {
     fn padding_only_packets_repeat_nothing() {
         assert_eq!(Payload::parse(&[]), Ok(None));
         assert_eq!(Payload::parse(&[1]), Err(ParseError::Truncated));
-        assert_eq!(Payload::parse(&[1, 2]), Ok(Some(Payload { original_sequence_number: 0x102, data: &[] })));
+        assert_eq!(Payload::parse(&[1, 2]), Ok(Some(Payload { original_sequence_number: SeqNo(0x102), data: &[] })));
         let mut packet = *b"header.....!pad";
         assert_eq!(strip(&mut packet, 12..12), Ok(None));
         assert_eq!(strip(&mut packet, 12..13), Err(ParseError::Truncated));

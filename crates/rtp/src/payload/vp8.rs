@@ -2,8 +2,8 @@
 //!
 //! Where the dependency descriptor is negotiated, browsers send one byte of descriptor without any number or layer.
 
-use super::{Description, PictureId, Resolution};
-use crate::{Error, ParseError};
+use super::{Description, PictureId};
+use crate::{Error, ParseError, Resolution};
 
 const EXTENDED: u8 = 0x80;
 const NON_REFERENCE: u8 = 0x20;
@@ -230,7 +230,7 @@ impl FrameHeader {
     /// # Errors
     ///
     /// [`ParseError::Truncated`] under 3 bytes, or 10 for a key frame. [`ParseError::Reserved`] if a key frame lacks its
-    /// start code.
+    /// start code or a side of it has no pixel.
     pub fn parse(data: &[u8]) -> Result<Self, ParseError> {
         let (&[a, b, c], rest) = data.split_first_chunk().ok_or(ParseError::Truncated)?;
         let tag = u32::from_le_bytes([a, b, c, 0]);
@@ -241,7 +241,7 @@ impl FrameHeader {
             }
             // RFC 6386 §9.1: 14 bits of size, then 2 bits of a scale that is a wish to the one that shows it.
             let pixels = |low, high| u32::from(u16::from_le_bytes([low, high]) & 0x3fff);
-            Some(Resolution { width: pixels(w0, w1), height: pixels(h0, h1) })
+            Some(Resolution::new(pixels(w0, w1), pixels(h0, h1)).map_err(|_| ParseError::Reserved)?)
         } else {
             None
         };
@@ -379,7 +379,7 @@ mod tests {
         // A key frame of 640x360 with a first partition of 0x123 bytes; the scale bits are not part of the width.
         let key = [0x10, 0x70, 0x24, 0x00, 0x9d, 0x01, 0x2a, 0x80, 0x42, 0x68, 0x01];
         let header = FrameHeader::parse(&key[1..]).unwrap();
-        let size = Resolution { width: 640, height: 360 };
+        let size = Resolution::new(640, 360).unwrap();
         assert_eq!(header, FrameHeader { version: 0, show: true, first_partition_len: 0x123, key_frame: Some(size) });
         assert!(Codec::Vp8.describe(&key).unwrap().key_frame);
 

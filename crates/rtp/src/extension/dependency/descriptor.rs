@@ -3,8 +3,7 @@
 use super::frame::{ChainDiffs, Dtis, FrameDependencies, FrameDiffs};
 use super::{Layout, Structure, TEMPLATES_MAX};
 use crate::bits::{BitReader, BitWriter};
-use crate::extension::Resolution;
-use crate::{Error, ParseError};
+use crate::{Error, ParseError, Resolution};
 
 /// Bytes of a descriptor without extended fields.
 pub(super) const MANDATORY_LEN: usize = 3;

@@ -3,8 +3,7 @@
 use super::descriptor::Custom;
 use super::frame::{Dti, FrameDependencies};
 use super::{DECODE_TARGETS_MAX, SPATIAL_LAYERS_MAX, TEMPLATES_MAX, TEMPORAL_LAYERS_MAX};
-use crate::Error;
-use crate::extension::Resolution;
+use crate::{Error, Resolution};
 
 /// A template dependency structure (AV1 RTP §A.8.2): what the descriptors from one key frame on refer to.
 ///

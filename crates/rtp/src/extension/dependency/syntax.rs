@@ -3,9 +3,8 @@
 use super::frame::{ChainDiffs, Dti, Dtis, FrameDependencies, FrameDiffs};
 use super::structure::{NextLayer, Structure};
 use super::{DECODE_TARGETS_MAX, SPATIAL_LAYERS_MAX, TEMPLATES_MAX, TEMPORAL_LAYERS_MAX};
-use crate::ParseError;
 use crate::bits::{BitReader, BitWriter, non_symmetric_len};
-use crate::extension::Resolution;
+use crate::{ParseError, Resolution};
 
 const NO_MORE_TEMPLATES: u32 = 3;
 

@@ -1,8 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::extension::Resolution;
-use crate::{Error, ParseError};
+use crate::{Error, ParseError, Resolution};
 
 fn dtis(letters: &str) -> Dtis {
     let dtis: Vec<_> = letters

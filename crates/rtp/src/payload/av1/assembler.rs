@@ -1,6 +1,6 @@
 use super::obu::add_size;
 use super::{Element, ObuHeader, ObuType, Payload};
-use crate::ParseError;
+use crate::{ParseError, SeqNo};
 
 /// Puts OBUs together from the payloads of one stream, in order of sequence number, in the low-overhead format (AV1
 /// specification §5.2: each with its size).
@@ -22,7 +22,7 @@ struct Open {
     start: usize,
     /// Where it ends so far: the length of the `Vec`.
     end: usize,
-    next_sequence_number: u16,
+    next_sequence_number: SeqNo,
 }
 
 /// What one payload gave.
@@ -69,7 +69,7 @@ impl Assembler {
     ///
     /// [`ParseError`] as of [`Payload::parse`]. Nothing has changed then; if an OBU is open, the next payload will find it
     /// lost.
-    pub fn push(&mut self, sequence_number: u16, payload: &[u8], out: &mut Vec<u8>) -> Result<Assembled, ParseError> {
+    pub fn push(&mut self, sequence_number: SeqNo, payload: &[u8], out: &mut Vec<u8>) -> Result<Assembled, ParseError> {
         let payload = Payload::parse(payload)?;
         let mut assembled = Assembled::default();
         let continues = payload.header.continues
@@ -104,7 +104,7 @@ impl Assembler {
     /// Whether an OBU is whole now.
     fn push_element(&mut self, element: Element<'_>, out: &mut Vec<u8>) -> Result<bool, Lost> {
         if element.begins {
-            self.open = Some(Open { start: out.len(), end: out.len(), next_sequence_number: 0 });
+            self.open = Some(Open { start: out.len(), end: out.len(), next_sequence_number: SeqNo(0) });
         }
         let open = self.open.as_mut().ok_or(Lost::Start)?;
         if open.end - open.start + element.bytes.len() > self.obu_bytes_max {

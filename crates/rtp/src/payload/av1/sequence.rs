@@ -1,6 +1,5 @@
-use crate::ParseError;
 use crate::bits::BitReader;
-use crate::payload::Resolution;
+use crate::{ParseError, Resolution};
 
 /// What an SFU or a recorder needs of a sequence header (AV1 specification §5.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,15 +40,15 @@ impl SequenceHeader {
         };
         let width_bits = bits.bits(4)? + 1;
         let height_bits = bits.bits(4)? + 1;
-        let width = bits.bits(width_bits)? + 1;
-        let height = bits.bits(height_bits)? + 1;
+        let width_minus_one = bits.bits(width_bits)? as u16;
+        let height_minus_one = bits.bits(height_bits)? as u16;
         Ok(Self {
             profile,
             level: points.level,
             high_tier: points.high_tier,
             still_picture,
             operating_points: points.count,
-            resolution_max: Resolution { width, height },
+            resolution_max: Resolution::from_minus_one(width_minus_one, height_minus_one),
         })
     }
 }
@@ -191,7 +190,7 @@ mod tests {
                 high_tier: levels[0] > 7,
                 still_picture: false,
                 operating_points: levels.len() as u8,
-                resolution_max: Resolution { width, height },
+                resolution_max: Resolution::new(width, height).unwrap(),
             };
             prop_assert_eq!(SequenceHeader::parse(&bytes), Ok(expected));
             prop_assert_eq!(SequenceHeader::parse(&bytes[..bytes.len() - 1]), Err(ParseError::Truncated));
@@ -220,7 +219,7 @@ mod tests {
             })
         };
         let header = SequenceHeader::parse(&reduced(true)).unwrap();
-        assert_eq!(header.resolution_max, Resolution { width: 640, height: 360 });
+        assert_eq!(header.resolution_max, Resolution::new(640, 360).unwrap());
         assert_eq!((header.level, header.operating_points, header.still_picture), (5, 1, true));
         assert_eq!(SequenceHeader::parse(&reduced(false)), Err(ParseError::Reserved));
     }

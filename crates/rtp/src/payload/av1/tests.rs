@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::SeqNo;
 use crate::bits::write_leb128;
 use crate::payload::Codec;
 
@@ -58,7 +59,7 @@ proptest! {
             let mut layers: Vec<_> = begun.filter_map(|element| ObuHeader::parse(element.bytes).unwrap().0.layer).collect();
             layers.dedup();
             prop_assert!(layers.len() <= 1);
-            let assembled = assembler.push((index as u16).wrapping_sub(2), payload, &mut out).unwrap();
+            let assembled = assembler.push(SeqNo((index as u16).wrapping_sub(2)), payload, &mut out).unwrap();
             prop_assert_eq!(assembled.lost, None);
             whole += assembled.obus;
         }
@@ -74,7 +75,7 @@ proptest! {
         let mut out = Vec::new();
         let mut whole = 0;
         for (number, payload) in &payloads {
-            whole += assembler.push(*number, payload, &mut out).map_or(0, |assembled| assembled.obus);
+            whole += assembler.push(SeqNo(*number), payload, &mut out).map_or(0, |assembled| assembled.obus);
             if let Ok(parsed) = Payload::parse(payload) {
                 let _ = parsed.contents();
             }
@@ -110,7 +111,7 @@ fn av1_10_36_and_10_34_are_shorter_than_their_headers_claim() {
         assert_eq!(Codec::Av1.describe(&bytes), Err(ParseError::Truncated));
         let mut out = Vec::new();
         let lost = Some(Lost::Malformed);
-        assert_eq!(Assembler::new(100).push(1, &bytes, &mut out), Ok(Assembled { obus: 0, lost }));
+        assert_eq!(Assembler::new(100).push(SeqNo(1), &bytes, &mut out), Ok(Assembled { obus: 0, lost }));
         assert!(out.is_empty());
     }
     // As the beginning of a longer OBU the same byte is sound.
@@ -187,7 +188,8 @@ fn a_lost_packet_costs_the_obus_that_it_touches() {
         let mut out = Vec::new();
         let mut assembler = Assembler::new(100);
         let kept = payloads.iter().enumerate().filter(|(index, _)| *index != lost);
-        let results: Vec<_> = kept.map(|(n, payload)| assembler.push(n as u16, payload, &mut out).unwrap()).collect();
+        let results: Vec<_> =
+            kept.map(|(n, payload)| assembler.push(SeqNo(n as u16), payload, &mut out).unwrap()).collect();
         assert!(!assembler.is_open());
         (results.iter().map(|it| it.lost).collect::<Vec<_>>(), out)
     };
@@ -201,11 +203,12 @@ fn obus_have_a_longest_size() {
     let payloads = packetize(&obu(6, None, &[1; 50]), 20, false);
     let mut out = Vec::new();
     let mut assembler = Assembler::new(50);
-    let results: Vec<_> = (0..).zip(&payloads).map(|(n, it)| assembler.push(n, it, &mut out).unwrap().lost).collect();
+    let results: Vec<_> =
+        (0..).zip(&payloads).map(|(n, it)| assembler.push(SeqNo(n), it, &mut out).unwrap().lost).collect();
     assert_eq!(results, [None, None, Some(Lost::TooLong)]);
     assert!(out.is_empty());
     let mut exact = Assembler::new(51);
-    let whole: usize = (0..).zip(&payloads).map(|(n, it)| exact.push(n, it, &mut out).unwrap().obus).sum();
+    let whole: usize = (0..).zip(&payloads).map(|(n, it)| exact.push(SeqNo(n), it, &mut out).unwrap().obus).sum();
     assert_eq!(whole, 1);
 }
 
@@ -215,10 +218,10 @@ fn sizes_inside_elements_are_checked() {
     let mut assembler = Assembler::new(100);
     // A size that takes two bytes though one would do, then one that reaches too far.
     let whole = Assembled { obus: 1, lost: None };
-    assert_eq!(assembler.push(0, &[0x10, 0x32, 0x82, 0x00, 7, 8], &mut out), Ok(whole));
+    assert_eq!(assembler.push(SeqNo(0), &[0x10, 0x32, 0x82, 0x00, 7, 8], &mut out), Ok(whole));
     assert_eq!(out, [0x32, 2, 7, 8]);
     let malformed = Assembled { obus: 0, lost: Some(Lost::Malformed) };
-    assert_eq!(assembler.push(1, &[0x10, 0x32, 3, 7, 8], &mut out), Ok(malformed));
+    assert_eq!(assembler.push(SeqNo(1), &[0x10, 0x32, 3, 7, 8], &mut out), Ok(malformed));
     assert_eq!(out, [0x32, 2, 7, 8]);
 }
 

@@ -1,5 +1,5 @@
 use super::{Fragment, NalHeader, NalUnit, Payload};
-use crate::ParseError;
+use crate::{ParseError, SeqNo};
 
 const PREFIX_LEN: usize = 4;
 
@@ -31,7 +31,7 @@ struct Open {
     start: usize,
     /// Where it ends so far: the length of the `Vec`.
     end: usize,
-    next_sequence_number: u16,
+    next_sequence_number: SeqNo,
     header: NalHeader,
 }
 
@@ -77,7 +77,7 @@ impl Assembler {
     ///
     /// [`ParseError`] as of [`Payload::parse`], and [`ParseError::Reserved`] for [`Payload::Unsupported`]. Nothing has
     /// changed then; if a unit is open, the next payload will find it lost.
-    pub fn push(&mut self, sequence_number: u16, payload: &[u8], out: &mut Vec<u8>) -> Result<Assembled, ParseError> {
+    pub fn push(&mut self, sequence_number: SeqNo, payload: &[u8], out: &mut Vec<u8>) -> Result<Assembled, ParseError> {
         let payload = Payload::parse(payload)?;
         match payload {
             Payload::Unsupported(_) => Err(ParseError::Reserved),
@@ -106,7 +106,7 @@ impl Assembler {
         Some(Lost::End)
     }
 
-    fn push_fragment(&mut self, sequence_number: u16, fragment: Fragment<'_>, out: &mut Vec<u8>) -> Assembled {
+    fn push_fragment(&mut self, sequence_number: SeqNo, fragment: Fragment<'_>, out: &mut Vec<u8>) -> Assembled {
         let mut lost = None;
         let continues = self.open.as_ref().is_some_and(|open| {
             !fragment.start
@@ -144,7 +144,7 @@ impl Assembler {
         let start = out.len();
         out.extend_from_slice(&[0; PREFIX_LEN]);
         out.push(header.to_byte());
-        self.open = Some(Open { start, end: out.len(), next_sequence_number: 0, header });
+        self.open = Some(Open { start, end: out.len(), next_sequence_number: SeqNo(0), header });
     }
 
     fn append(&self, unit: NalUnit<'_>, out: &mut Vec<u8>) {

@@ -1,5 +1,4 @@
-use crate::ParseError;
-use crate::payload::Resolution;
+use crate::{ParseError, Resolution};
 
 /// Profiles whose parameter set says something about chroma (ITU-T H.264 §7.3.2.1.1).
 const CHROMA_PROFILES: [u8; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
@@ -130,11 +129,9 @@ fn parse_resolution(bits: &mut Bits<'_>, chroma: Chroma) -> Result<Resolution, P
         }
     }
     let (unit_x, unit_y) = if chroma.separate_planes { (1, 1) } else { chroma.crop_unit() };
-    let cropped = |size: u32, crop: u32| size.checked_sub(crop).filter(|&size| size > 0).ok_or(ParseError::Reserved);
-    Ok(Resolution {
-        width: cropped(width, (left + right) * unit_x)?,
-        height: cropped(height, (top + bottom) * unit_y * fields)?,
-    })
+    let cropped = |size: u32, crop: u32| size.checked_sub(crop).ok_or(ParseError::Reserved);
+    let (width, height) = (cropped(width, (left + right) * unit_x), cropped(height, (top + bottom) * unit_y * fields));
+    Resolution::new(width?, height?).map_err(|_| ParseError::Reserved)
 }
 
 /// Reads the bits of a NAL unit's body, passing over its emulation prevention bytes (ITU-T H.264 §7.4.1): the third byte
@@ -258,10 +255,7 @@ mod tests {
             set.fixed(1, 1).fixed(1, 1).golomb(0).golomb(crop.min(3)).golomb(0).golomb(crop.min(3)).fixed(0, 1);
             let read = SequenceParameterSet::parse(&set.unit()).unwrap();
             let lines = if fields { 2 } else { 1 };
-            let resolution = Resolution {
-                width: width * 16 - crop.min(3) * 2,
-                height: (height * 16 - crop.min(3) * 2) * lines,
-            };
+            let resolution = Resolution::new(width * 16 - crop.min(3) * 2, (height * 16 - crop.min(3) * 2) * lines).unwrap();
             prop_assert_eq!(read.resolution, resolution);
             prop_assert_eq!((read.id, read.reference_frames_max), (0, 1));
         }
@@ -271,7 +265,7 @@ mod tests {
             let mut unit = vec![0x67, profile];
             unit.extend_from_slice(&body[..len]);
             if let Ok(set) = SequenceParameterSet::parse(&unit) {
-                prop_assert!(set.resolution.width <= 16 * EDGE_MACROBLOCKS_MAX);
+                prop_assert!(set.resolution.width() <= 16 * EDGE_MACROBLOCKS_MAX);
             }
         }
     }
@@ -291,7 +285,7 @@ mod tests {
             profile_level_id: [100, 0, 40],
             id: 5,
             reference_frames_max: 4,
-            resolution: Resolution { width: 1920, height: 1080 },
+            resolution: Resolution::new(1920, 1080).unwrap(),
         };
         assert_eq!(SequenceParameterSet::parse(&set.unit()), Ok(expected));
     }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::SeqNo;
 use crate::payload::Codec;
 
 const SPS: &[u8] = &[0x67, 0x42, 0xe0, 0x1f];
@@ -20,7 +21,7 @@ fn parts(unit: &[u8], max: usize) -> Vec<Vec<u8>> {
 /// Pushes payloads with the sequence numbers 65534, 65535, 0, ….
 fn assemble(assembler: &mut Assembler, payloads: &[Vec<u8>], out: &mut Vec<u8>) -> Vec<Assembled> {
     let numbers = (0..).map(|index: u16| index.wrapping_sub(2));
-    numbers.zip(payloads).map(|(number, payload)| assembler.push(number, payload, out).unwrap()).collect()
+    numbers.zip(payloads).map(|(number, payload)| assembler.push(SeqNo(number), payload, out).unwrap()).collect()
 }
 
 fn unit() -> impl Strategy<Value = Vec<u8>> {
@@ -71,7 +72,7 @@ proptest! {
         let mut whole = 0;
         for (number, first, rest) in payloads {
             let payload: Vec<u8> = std::iter::once(first).chain(rest).collect();
-            whole += assembler.push(number, &payload, &mut out).map_or(0, |assembled| assembled.units);
+            whole += assembler.push(SeqNo(number), &payload, &mut out).map_or(0, |assembled| assembled.units);
         }
         assembler.abandon(&mut out);
         // Every unit left in the buffer is one that was reported.
@@ -158,15 +159,15 @@ fn fu_a_with_a_lost_end_is_cut_off_by_what_follows() {
     let mut out = b"before".to_vec();
     let mut assembler = Assembler::new(Framing::StartCode, 100);
     for (number, fragment) in [10, 11].into_iter().zip(&fragments) {
-        assert_eq!(assembler.push(number, fragment, &mut out), Ok(Assembled::default()));
+        assert_eq!(assembler.push(SeqNo(number), fragment, &mut out), Ok(Assembled::default()));
     }
     let lost = Some(Lost::End);
-    assert_eq!(assembler.push(13, PPS, &mut out), Ok(Assembled { units: 1, lost }));
+    assert_eq!(assembler.push(SeqNo(13), PPS, &mut out), Ok(Assembled { units: 1, lost }));
     assert_eq!(out, b"before\x00\x00\x00\x01\x68\xce");
 
     // The next unit's first fragment, and the end of the frame, do so too.
-    assert_eq!(assembler.push(14, &fragments[0], &mut out), Ok(Assembled::default()));
-    assert_eq!(assembler.push(16, &fragments[0], &mut out), Ok(Assembled { units: 0, lost }));
+    assert_eq!(assembler.push(SeqNo(14), &fragments[0], &mut out), Ok(Assembled::default()));
+    assert_eq!(assembler.push(SeqNo(16), &fragments[0], &mut out), Ok(Assembled { units: 0, lost }));
     assert_eq!(assembler.abandon(&mut out), lost);
     assert_eq!(assembler.abandon(&mut out), None);
     assert_eq!(out, b"before\x00\x00\x00\x01\x68\xce");
@@ -177,8 +178,8 @@ fn fu_a_with_a_lost_middle_gives_nothing() {
     let fragments = parts(IDR, 6);
     let mut out = Vec::new();
     let mut assembler = Assembler::new(Framing::StartCode, 100);
-    assert_eq!(assembler.push(65535, &fragments[0], &mut out), Ok(Assembled::default()));
-    assert_eq!(assembler.push(1, &fragments[2], &mut out), Ok(Assembled { units: 0, lost: Some(Lost::End) }));
+    assert_eq!(assembler.push(SeqNo(65535), &fragments[0], &mut out), Ok(Assembled::default()));
+    assert_eq!(assembler.push(SeqNo(1), &fragments[2], &mut out), Ok(Assembled { units: 0, lost: Some(Lost::End) }));
     assert!(out.is_empty());
 }
 
@@ -187,9 +188,9 @@ fn a_buffer_that_was_changed_loses_the_open_unit_and_nothing_else() {
     let fragments = parts(IDR, 6);
     let mut out = Vec::new();
     let mut assembler = Assembler::new(Framing::Length, 100);
-    assert_eq!(assembler.push(1, &fragments[0], &mut out), Ok(Assembled::default()));
+    assert_eq!(assembler.push(SeqNo(1), &fragments[0], &mut out), Ok(Assembled::default()));
     out.clear();
-    assert_eq!(assembler.push(2, &fragments[1], &mut out), Ok(Assembled { units: 0, lost: Some(Lost::End) }));
+    assert_eq!(assembler.push(SeqNo(2), &fragments[1], &mut out), Ok(Assembled { units: 0, lost: Some(Lost::End) }));
     assert!(out.is_empty());
 }
 
@@ -198,7 +199,7 @@ fn units_have_a_longest_size() {
     let mut out = Vec::new();
     let mut assembler = Assembler::new(Framing::Length, IDR.len() - 1);
     let too_long = Assembled { units: 0, lost: Some(Lost::TooLong) };
-    assert_eq!(assembler.push(0, IDR, &mut out), Ok(too_long));
+    assert_eq!(assembler.push(SeqNo(0), IDR, &mut out), Ok(too_long));
     assert_eq!(assemble(&mut assembler, &parts(IDR, 6), &mut out).last(), Some(&too_long));
     assert!(out.is_empty() && !assembler.is_open());
     let mut exact = Assembler::new(Framing::Length, IDR.len());

@@ -1,6 +1,5 @@
 use super::{REFERENCES_MAX, References};
-use crate::payload::Resolution;
-use crate::{Error, ParseError};
+use crate::{Error, ParseError, Resolution};
 
 /// The most spatial layers of a VP9 stream.
 const SPATIAL_LAYERS_MAX: u8 = 8;
@@ -54,11 +53,12 @@ impl<'a> ScalabilityStructure<'a> {
     /// [`Error::TooLong`] for more than 255 pictures. `out` is as before then.
     pub fn write(
         spatial_layers: u8,
-        resolutions: &[Resolution],
+        resolutions: &[Option<Resolution>],
         pictures: Option<&[GroupPicture]>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let sizes_fit = resolutions.iter().all(|size| size.width.max(size.height) <= u32::from(u16::MAX));
+        let too_wide = |size: &Resolution| size.width().max(size.height()) > u32::from(u16::MAX);
+        let sizes_fit = !resolutions.iter().flatten().any(too_wide);
         let sizes_match = resolutions.is_empty() || resolutions.len() == usize::from(spatial_layers);
         let ids_fit = pictures.unwrap_or_default().iter().all(|picture| picture.temporal_id <= 7);
         if !(1..=SPATIAL_LAYERS_MAX).contains(&spatial_layers) || !sizes_fit || !sizes_match || !ids_fit {
@@ -69,8 +69,9 @@ impl<'a> ScalabilityStructure<'a> {
         let has_group = if pictures.is_some() { HAS_GROUP } else { 0 };
         out.push((spatial_layers - 1) << 5 | has_resolutions | has_group);
         for size in resolutions {
-            out.extend_from_slice(&(size.width as u16).to_be_bytes());
-            out.extend_from_slice(&(size.height as u16).to_be_bytes());
+            let (width, height) = size.map_or((0, 0), |size| (size.width() as u16, size.height() as u16));
+            out.extend_from_slice(&width.to_be_bytes());
+            out.extend_from_slice(&height.to_be_bytes());
         }
         if let Some(pictures) = pictures {
             out.push(count);
@@ -96,13 +97,14 @@ impl<'a> ScalabilityStructure<'a> {
         (self.first() >> 5) + 1
     }
 
-    /// The size of each spatial layer, lowest first. Empty if the structure does not say.
+    /// The size of each spatial layer, lowest first. Empty if the structure does not say. `None` for a layer of size 0:
+    /// browsers write it for a low layer that they have left out.
     ///
     /// What the encoder really codes may differ by some pixels.
-    pub fn resolutions(&self) -> impl ExactSizeIterator<Item = Resolution> + use<'a> {
-        self.bytes[1..1 + resolutions_len(self.first())].chunks_exact(4).map(|size| Resolution {
-            width: u32::from(u16::from_be_bytes([size[0], size[1]])),
-            height: u32::from(u16::from_be_bytes([size[2], size[3]])),
+    pub fn resolutions(&self) -> impl ExactSizeIterator<Item = Option<Resolution>> + use<'a> {
+        self.bytes[1..1 + resolutions_len(self.first())].chunks_exact(4).map(|size| {
+            let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
+            Resolution::new(side(size[0], size[1]), side(size[2], size[3])).ok()
         })
     }
 

@@ -1,7 +1,8 @@
+use crate::Resolution;
 use proptest::prelude::*;
 
 use super::*;
-use crate::payload::{Codec, Resolution};
+use crate::payload::Codec;
 
 fn references(max: u8) -> impl Strategy<Value = References> {
     prop::collection::vec(0..=max, 0..=REFERENCES_MAX).prop_map(|diffs| References::new(&diffs).unwrap())
@@ -18,9 +19,9 @@ prop_compose! {
         spatial_layers in 1..=8u8,
         sizes in prop::option::of(prop::array::uniform8((0..=65_535u32, 0..=65_535u32))),
         pictures in prop::option::of(prop::collection::vec((0..8u8, any::<bool>(), references(255)), 0..20)),
-    ) -> (u8, Vec<Resolution>, Option<Vec<GroupPicture>>) {
+    ) -> (u8, Vec<Option<Resolution>>, Option<Vec<GroupPicture>>) {
         let sizes = sizes.into_iter().flatten().take(spatial_layers.into());
-        let resolutions = sizes.map(|(width, height)| Resolution { width, height }).collect();
+        let resolutions = sizes.map(|(width, height)| Resolution::new(width, height).ok()).collect();
         let picture = |(temporal_id, switching_up_point, references)| {
             GroupPicture { temporal_id, switching_up_point, references }
         };
@@ -132,12 +133,23 @@ fn a_flexible_descriptor_is_read_field_by_field() {
 }
 
 #[test]
+fn a_layer_of_size_zero_has_no_resolution() {
+    let bytes = [0x30, 0x00, 0x00, 0x00, 0x00, 0x02, 0x80, 0x01, 0x68];
+    let structure = ScalabilityStructure::parse(&bytes).unwrap();
+    let sizes = [None, Resolution::new(640, 360).ok()];
+    assert!(structure.resolutions().eq(sizes));
+    let mut written = Vec::new();
+    ScalabilityStructure::write(2, &sizes, None, &mut written).unwrap();
+    assert_eq!(written, bytes);
+}
+
+#[test]
 fn a_structure_is_read_field_by_field() {
     // Two layers with sizes, and a group of two pictures.
     let bytes = [0x38, 0x01, 0x40, 0x00, 0xb4, 0x02, 0x80, 0x01, 0x68, 0x02, 0x10, 0x34, 0x01];
     let structure = ScalabilityStructure::parse(&bytes).unwrap();
     assert_eq!(structure.spatial_layers(), 2);
-    let sizes = [Resolution { width: 320, height: 180 }, Resolution { width: 640, height: 360 }];
+    let sizes = [Resolution::new(320, 180).ok(), Resolution::new(640, 360).ok()];
     assert!(structure.resolutions().eq(sizes));
     let references = References::new(&[1]).unwrap();
     let pictures = [
@@ -179,7 +191,7 @@ fn fields_that_contradict_each_other_are_not_written() {
     ] {
         assert_eq!(wrong.write(&mut out), Err(Error::OutOfRange), "{wrong:?}");
     }
-    let size = Resolution { width: 65_536, height: 1 };
+    let size = Resolution::new(65_536, 1).ok();
     assert_eq!(ScalabilityStructure::write(1, &[size], None, &mut out), Err(Error::OutOfRange));
     assert_eq!(ScalabilityStructure::write(9, &[], None, &mut out), Err(Error::OutOfRange));
     let pictures = [GroupPicture::default(); 256];

@@ -2,7 +2,7 @@ use core::fmt;
 
 use crate::Error;
 
-/// The size of a picture: each side 1 to 65,536 pixels, as younger extensions carry it (less one, in 16 bits).
+/// The size of a picture: each side 1 to 65,536 pixels, as younger formats carry it (less one, in 16 bits).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Resolution {
     width_minus_one: u16,
