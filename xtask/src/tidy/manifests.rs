@@ -25,7 +25,7 @@ pub(crate) fn check_manifest(package: &Package, manifest: &str) -> Vec<String> {
     // What is not published may call C, say, to compare with it: then it states its own lints, in full.
     let own_lints = !package.published && stated.iter().any(|(section, _)| *section == "lints.rust");
     let missing = INHERITED.iter().filter(|(section, line)| {
-        !stated.contains(&(section, (*line).to_owned())) && !(own_lints && *section == "lints")
+        !(stated.contains(&(section, (*line).to_owned())) || own_lints && *section == "lints")
     });
     missing.map(|(section, line)| format!("{}: [{section}] lacks {line}", package.name)).collect()
 }
