@@ -1,0 +1,37 @@
+#![doc = include_str!("../README.md")]
+
+mod clock;
+mod driver;
+mod drops;
+mod link;
+mod machine;
+mod nat;
+mod network;
+mod protocol;
+mod rng;
+mod stream;
+mod trace;
+
+pub use clock::base;
+pub use driver::{Occurrence, Simulation, TRANSMITS_PER_INSTANT_MAX, WAKES_PER_INSTANT_MAX};
+pub use drops::{DropReason, Drops};
+pub use link::{
+    Arrival, GilbertElliott, LOST_KEPT_MAX, Link, LinkConfig, LinkCounters, Loss, Packet, QueueLimit, RateSchedule,
+    Reorder,
+};
+pub use machine::Machine;
+pub use nat::{Dependence, Hairpin, Nat, NatConfig, Pooling, PortPolicy, Rebind, Refresh, TcpRule};
+pub use network::{
+    Delivery, Input, LinkId, Network, NetworkCounters, NodeId, Outgoing, STREAMS_MAX, SiteConfig, SiteId,
+};
+pub use protocol::Protocol;
+pub use rng::{Probability, Random};
+pub use stream::{Closed, STREAM_ATTEMPTS_MAX, STREAM_BUFFER_MAX, STREAM_SEGMENT, STREAM_WINDOW};
+pub use trace::Trace;
+
+// Promises kept at compile time: a sweep of seeds runs on several threads.
+const _: () = {
+    const fn send<T: Send>() {}
+    send::<Network>();
+    send::<Link<Vec<u8>>>();
+};

@@ -1,0 +1,376 @@
+//! A one-way link: queue, transmitter, wire.
+
+mod loss;
+mod queue;
+mod rate;
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use plenary_wire::{Bitrate, DataSize, Ecn};
+
+pub use loss::{GilbertElliott, Loss};
+pub use queue::QueueLimit;
+pub use rate::RateSchedule;
+
+use crate::{DropReason, Drops, Probability, Random};
+use loss::LossState;
+use queue::Queue;
+use rate::Work;
+
+/// How many lost packets a link keeps for [`Link::poll_lost`]: 1.5 MB of packets of 1500 bytes.
+pub const LOST_KEPT_MAX: usize = 1_024;
+
+/// What a one-way link is like. The default is a perfect one of 1500 bytes MTU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkConfig {
+    /// How fast packets are put on the wire, when. Default: no limit.
+    pub rate: RateSchedule,
+    /// From the wire's one end to the other. Default: none.
+    pub delay: Duration,
+    /// Standard deviation of what each packet is delayed more, without reordering: NR-BPDV of RFC 8868, |N(0, σ)|
+    /// without what is above 3σ, and a packet arrives no earlier than the one before it and its own serialisation
+    /// time. Default: none.
+    pub jitter: Duration,
+    /// Which packets are lost on the wire. Default: none.
+    pub loss: Loss,
+    /// How many packets arrive twice, both at the same instant. Default: none.
+    pub duplicate: Probability,
+    /// Which packets are overtaken. Default: none.
+    pub reorder: Reorder,
+    /// How much waits before the transmitter. Default: 300 ms, as RFC 8867 has it.
+    pub queue: QueueLimit,
+    /// The largest packet that passes, with its IP and UDP headers. Default: 1500 bytes.
+    pub mtu: DataSize,
+    /// How many packets the link holds at most, waiting and on the way. Default: 65,536, which is 98 MB of packets of
+    /// 1500 bytes: so that a sender gone wild ends in counted drops rather than without memory.
+    pub packets_max: usize,
+}
+
+impl Default for LinkConfig {
+    fn default() -> Self {
+        Self {
+            rate: RateSchedule::from(Bitrate::MAX),
+            delay: Duration::ZERO,
+            jitter: Duration::ZERO,
+            loss: Loss::None,
+            duplicate: Probability::ZERO,
+            reorder: Reorder::default(),
+            queue: QueueLimit::ms(300),
+            mtu: DataSize::from_bytes(1_500),
+            packets_max: 65_536,
+        }
+    }
+}
+
+impl LinkConfig {
+    /// A link of this delay, and otherwise perfect.
+    pub fn delay(delay: Duration) -> Self {
+        Self { delay, ..Self::default() }
+    }
+}
+
+/// Reordering: some packets take longer, and those that follow meanwhile overtake them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reorder {
+    /// How many packets are held back.
+    pub fraction: Probability,
+    /// For how long.
+    pub extra: Duration,
+}
+
+/// What a link carries. `P` is the caller's: the bytes, or the name of a packet that is kept elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet<P> {
+    /// Its size with its IP header: what takes time and room.
+    pub size: DataSize,
+    /// Its ECN bits.
+    pub ecn: Ecn,
+    /// Whatever else it is.
+    pub payload: P,
+}
+
+/// A packet at the far end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival<P> {
+    /// When it arrived: not later than the instant that it was asked for.
+    pub at: Duration,
+    /// The packet.
+    pub packet: Packet<P>,
+    /// Whether this is a duplicate. It comes right before the packet that it is a copy of, at the same instant.
+    pub copy: bool,
+}
+
+/// What a link did so far. `offered + duplicated = delivered + drops.total() + Link::in_flight()`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkCounters {
+    /// Packets given to the link.
+    pub offered: u64,
+    /// Copies that the link made.
+    pub duplicated: u64,
+    /// Packets that left at the far end, copies too.
+    pub delivered: u64,
+    /// Bytes of those.
+    pub delivered_size: DataSize,
+    /// The others.
+    pub drops: Drops,
+}
+
+/// A one-way link: a drop-tail queue, a transmitter of a rate that may change, and a wire with delay, jitter, loss,
+/// duplication and reordering.
+///
+/// Like all here it is sans-I/O, and it is a machine of its own: give it packets with [`send`](Self::send), take them
+/// with [`poll_arrival`](Self::poll_arrival), wake at [`poll_timeout`](Self::poll_timeout). Instants are durations
+/// since the caller's start and must not go back. Being called late moves nothing: each packet's times follow from
+/// when it was sent, so that the model is as exact on a real clock as on a virtual one.
+#[derive(Debug)]
+pub struct Link<P> {
+    config: LinkConfig,
+    queue: Queue<P>,
+    sending: Option<Sending<P>>,
+    /// On the wire, the first to arrive on top.
+    flying: BinaryHeap<Reverse<Flying<P>>>,
+    sequence: u64,
+    /// The latest arrival of a packet that was not held back.
+    last_arrival: Duration,
+    /// The last rate that was not zero: it measures queues of time in outages.
+    last_rate: Bitrate,
+    counters: LinkCounters,
+    /// What the wire lost, until it is asked for.
+    lost: VecDeque<Packet<P>>,
+    loss: LossState,
+    // Streams of their own: with the same seed the same packets are lost, with or without jitter.
+    jitter: Random,
+    duplicate: Random,
+    reorder: Random,
+}
+
+#[derive(Debug)]
+struct Sending<P> {
+    packet: Packet<P>,
+    /// What was left to do at `since`.
+    left: Work,
+    since: Duration,
+    /// `None` if the rate stays zero.
+    finish: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Flying<P> {
+    at: Duration,
+    sequence: u64,
+    copy: bool,
+    packet: Packet<P>,
+}
+
+impl<P: Clone> Link<P> {
+    /// An idle link. `seed` and `label` name its streams of chance.
+    pub fn new(config: LinkConfig, seed: u64, label: u64) -> Self {
+        let stream = |number: u64| Random::new(seed, label.wrapping_mul(4).wrapping_add(number));
+        Self {
+            config,
+            queue: Queue::new(),
+            sending: None,
+            flying: BinaryHeap::new(),
+            sequence: 0,
+            last_arrival: Duration::ZERO,
+            last_rate: Bitrate::ZERO,
+            counters: LinkCounters::default(),
+            lost: VecDeque::new(),
+            loss: LossState::new(stream(0)),
+            jitter: stream(1),
+            duplicate: stream(2),
+            reorder: stream(3),
+        }
+    }
+
+    /// How the link is.
+    pub const fn config(&self) -> &LinkConfig {
+        &self.config
+    }
+
+    /// Changes how the link is from `now` on: what is on the transmitter goes on at the new rate; what is on the wire
+    /// arrives when it would have. A changed loss model starts from its beginning.
+    pub fn update(&mut self, now: Duration, change: impl FnOnce(&mut LinkConfig)) {
+        self.advance(now);
+        if let Some(sending) = &mut self.sending {
+            sending.left = sending.left_at(now, &self.config.rate);
+            sending.since = now;
+        }
+        let loss = self.config.loss.clone();
+        change(&mut self.config);
+        if self.config.loss != loss {
+            self.loss.restart();
+        }
+        if let Some(sending) = &mut self.sending {
+            sending.finish = self.config.rate.finish(now, sending.left);
+        }
+    }
+
+    /// What the link did so far.
+    pub const fn counters(&self) -> &LinkCounters {
+        &self.counters
+    }
+
+    /// Packets inside: in the queue, on the transmitter and on the wire.
+    pub fn in_flight(&self) -> usize {
+        self.queue.len() + usize::from(self.sending.is_some()) + self.flying.len()
+    }
+
+    /// Bytes that wait, without what is on the transmitter. It is true for the instant of the last call.
+    pub const fn queued(&self) -> DataSize {
+        self.queue.size()
+    }
+
+    /// Puts a packet into the queue, or says why not.
+    ///
+    /// # Errors
+    ///
+    /// The reason, [`DropReason::Mtu`], [`DropReason::LinkFull`] or [`DropReason::QueueFull`], and the packet. It is
+    /// counted already.
+    pub fn send(&mut self, packet: Packet<P>, now: Duration) -> Result<(), (DropReason, Packet<P>)> {
+        self.advance(now);
+        self.counters.offered += 1;
+        let refused = if packet.size > self.config.mtu {
+            Some((DropReason::Mtu, packet))
+        } else if self.in_flight() >= self.config.packets_max {
+            Some((DropReason::LinkFull, packet))
+        } else {
+            self.enqueue(packet, now).err().map(|packet| (DropReason::QueueFull, packet))
+        };
+        if let Some(refused) = refused {
+            self.counters.drops.add(refused.0);
+            return Err(refused);
+        }
+        self.advance(now);
+        Ok(())
+    }
+
+    fn enqueue(&mut self, packet: Packet<P>, now: Duration) -> Result<(), Packet<P>> {
+        let rate = self.config.rate.at(now);
+        if rate > Bitrate::ZERO {
+            self.last_rate = rate;
+        }
+        let sending = self.sending.as_ref().map_or(Work(0), |sending| sending.left_at(now, &self.config.rate));
+        self.queue.push(packet, self.config.queue, self.last_rate, sending)?;
+        if self.sending.is_none() {
+            self.start(now);
+        }
+        Ok(())
+    }
+
+    /// The next packet that has arrived by `now`, in the order of arrival.
+    ///
+    /// A packet that the wire lost does not arrive, and is found only in the counters and in
+    /// [`poll_lost`](Self::poll_lost).
+    pub fn poll_arrival(&mut self, now: Duration) -> Option<Arrival<P>> {
+        self.advance(now);
+        if self.flying.peek()?.0.at > now {
+            return None;
+        }
+        let Reverse(flying) = self.flying.pop()?;
+        self.counters.delivered += 1;
+        self.counters.delivered_size = self.counters.delivered_size.saturating_add(flying.packet.size);
+        Some(Arrival { at: flying.at, packet: flying.packet, copy: flying.copy })
+    }
+
+    /// A packet that the wire has lost, the earliest first: for those who want its buffer back. The latest
+    /// [`LOST_KEPT_MAX`] are kept.
+    pub fn poll_lost(&mut self) -> Option<Packet<P>> {
+        self.lost.pop_front()
+    }
+
+    /// When the link next has something to do; `None` until a packet is sent, or in an outage without end.
+    ///
+    /// It changes with [`send`](Self::send), [`poll_arrival`](Self::poll_arrival) and [`update`](Self::update).
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let finish = self.sending.as_ref().and_then(|sending| sending.finish);
+        let arrival = self.flying.peek().map(|flying| flying.0.at);
+        finish.into_iter().chain(arrival).min()
+    }
+
+    /// Puts on the wire what the transmitter has done by `now`.
+    fn advance(&mut self, now: Duration) {
+        while let Some((finish, sending)) = self.finished(now) {
+            self.start(finish);
+            self.launch(sending.packet, finish);
+        }
+    }
+
+    fn finished(&mut self, now: Duration) -> Option<(Duration, Sending<P>)> {
+        let finish = self.sending.as_ref()?.finish.filter(|finish| *finish <= now)?;
+        self.sending.take().map(|sending| (finish, sending))
+    }
+
+    fn start(&mut self, now: Duration) {
+        self.sending = self.queue.pop().map(|packet| {
+            let left = Work::of(packet.size);
+            let finish = self.config.rate.finish(now, left);
+            Sending { packet, left, since: now, finish }
+        });
+    }
+
+    fn launch(&mut self, packet: Packet<P>, now: Duration) {
+        if self.loss.loses(&self.config.loss) {
+            self.counters.drops.add(DropReason::Lost);
+            if self.lost.len() == LOST_KEPT_MAX {
+                self.lost.pop_front();
+            }
+            self.lost.push_back(packet);
+            return;
+        }
+        let mut at = now.saturating_add(self.config.delay);
+        if !self.config.jitter.is_zero() {
+            at += self.jitter.half_normal(self.config.jitter);
+        }
+        if at < self.last_arrival || !self.config.jitter.is_zero() {
+            // RFC 8868 §4.5.2: a later packet arrives after an earlier one, and after it was serialised.
+            let rate = self.config.rate.at(now);
+            let serialisation = if rate == Bitrate::MAX { None } else { rate.time_for(packet.size) };
+            at = at.max(self.last_arrival.saturating_add(serialisation.unwrap_or(Duration::ZERO)));
+        }
+        if self.reorder.chance(self.config.reorder.fraction) {
+            at += self.config.reorder.extra;
+        } else {
+            self.last_arrival = at;
+        }
+        if self.duplicate.chance(self.config.duplicate) && self.in_flight() < self.config.packets_max {
+            self.counters.duplicated += 1;
+            self.fly(packet.clone(), at, true);
+        }
+        self.fly(packet, at, false);
+    }
+
+    fn fly(&mut self, packet: Packet<P>, at: Duration, copy: bool) {
+        let sequence = self.sequence;
+        self.sequence += 1;
+        self.flying.push(Reverse(Flying { at, sequence, copy, packet }));
+    }
+}
+
+impl<P> Sending<P> {
+    fn left_at(&self, now: Duration, rate: &RateSchedule) -> Work {
+        Work(self.left.0.saturating_sub(rate.done(self.since, now).0))
+    }
+}
+
+impl<P> PartialEq for Flying<P> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<P> Eq for Flying<P> {}
+
+impl<P> PartialOrd for Flying<P> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<P> Ord for Flying<P> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.at, self.sequence).cmp(&(other.at, other.sequence))
+    }
+}

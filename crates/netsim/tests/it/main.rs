@@ -1,0 +1,7 @@
+//! What the network does, feature by feature.
+
+mod driver;
+mod link;
+mod nat;
+mod network;
+mod stream;
