@@ -1,0 +1,179 @@
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Parser;
+use plenary_netsim::{LinkConfig, Loss, Probability, QueueLimit};
+use plenary_wire::{Bitrate, DataSize};
+
+/// Makes two network namespaces, with a simulated link between them, for as long as a command runs.
+///
+/// Each figure is for both directions, or is two with a comma: from left to right, and back.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Options {
+    /// Packets lost at random: 2%, 0.5%
+    #[arg(long, default_value = "0%")]
+    loss: Each<Percent>,
+    /// One-way delay: 50ms, 1.5s, 200us
+    #[arg(long, default_value = "0ms")]
+    delay: Each<Time>,
+    /// Standard deviation of what each packet is delayed more, without reordering
+    #[arg(long, default_value = "0ms")]
+    jitter: Each<Time>,
+    /// Rate, of IP packets: 1mbit, 500kbit, 2.5gbit, or unlimited
+    #[arg(long, default_value = "unlimited")]
+    rate: Each<Rate>,
+    /// What waits before a packet is dropped: 300ms, or 30kB
+    #[arg(long, default_value = "300ms")]
+    queue: Each<Queue>,
+    /// The largest IP packet, in bytes
+    #[arg(long, default_value_t = 1_500, value_parser = clap::value_parser!(u64).range(576..=9_000))]
+    pub(crate) mtu: u64,
+    /// What all chance comes from
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Name of the one namespace, which has the addresses 10.77.0.1 and fd77::1
+    #[arg(long, default_value = "netsim-left")]
+    pub(crate) left: String,
+    /// Name of the other, with 10.77.0.2 and fd77::2
+    #[arg(long, default_value = "netsim-right")]
+    pub(crate) right: String,
+    /// What to run meanwhile, outside of both: it reaches into them with `ip netns exec`. Without it, until SIGINT
+    #[arg(last = true)]
+    pub(crate) command: Vec<String>,
+}
+
+impl Options {
+    /// The links from left to right, and back.
+    pub(crate) fn links(&self) -> [LinkConfig; 2] {
+        [0, 1].map(|direction| LinkConfig {
+            rate: self.rate.0[direction].0.into(),
+            delay: self.delay.0[direction].0,
+            jitter: self.jitter.0[direction].0,
+            loss: Loss::Random(self.loss.0[direction].0),
+            queue: self.queue.0[direction].0,
+            mtu: DataSize::from_bytes(self.mtu),
+            ..LinkConfig::default()
+        })
+    }
+}
+
+/// One value for both directions, or two.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Each<T>([T; 2]);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Percent(Probability);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Time(Duration);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Rate(Bitrate);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Queue(QueueLimit);
+
+/// What a value should look like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Expected(&'static str);
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}", self.0)
+    }
+}
+
+impl std::error::Error for Expected {}
+
+impl<T: FromStr + Copy> FromStr for Each<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        match text.split_once(',') {
+            Some((forward, back)) => Ok(Self([forward.parse()?, back.parse()?])),
+            None => text.parse().map(|both| Self([both; 2])),
+        }
+    }
+}
+
+/// A number before one of the units, times what that unit is in the smallest.
+fn with_unit(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+    units.iter().find_map(|(unit, factor)| {
+        let number: f64 = text.strip_suffix(unit)?.parse().ok()?;
+        (number.is_finite() && number >= 0.0).then_some(number * factor)
+    })
+}
+
+impl FromStr for Percent {
+    type Err = Expected;
+
+    fn from_str(text: &str) -> Result<Self, Expected> {
+        let ppm = with_unit(text, &[("%", 10_000.0)]).filter(|ppm| *ppm <= 1_000_000.0);
+        ppm.map(|ppm| Self(Probability::from_ppm(ppm.round() as u32))).ok_or(Expected("0% to 100%"))
+    }
+}
+
+impl FromStr for Time {
+    type Err = Expected;
+
+    fn from_str(text: &str) -> Result<Self, Expected> {
+        let nanos = with_unit(text, &[("ms", 1e6), ("us", 1e3), ("s", 1e9)]).filter(|nanos| *nanos <= 60e9);
+        nanos.map(|nanos| Self(Duration::from_nanos(nanos as u64))).ok_or(Expected("a time up to 60s, such as 50ms"))
+    }
+}
+
+impl FromStr for Rate {
+    type Err = Expected;
+
+    fn from_str(text: &str) -> Result<Self, Expected> {
+        if text == "unlimited" {
+            return Ok(Self(Bitrate::MAX));
+        }
+        let bits = with_unit(text, &[("kbit", 1e3), ("mbit", 1e6), ("gbit", 1e9), ("bit", 1.0)]);
+        bits.map(|bits| Self(Bitrate::from_bps(bits as u64))).ok_or(Expected("a rate such as 1mbit, or unlimited"))
+    }
+}
+
+impl FromStr for Queue {
+    type Err = Expected;
+
+    fn from_str(text: &str) -> Result<Self, Expected> {
+        if let Ok(Time(time)) = text.parse() {
+            return Ok(Self(QueueLimit::Time(time)));
+        }
+        let bytes = with_unit(text, &[("kB", 1e3), ("MB", 1e6), ("B", 1.0)]);
+        let limit = bytes.map(|bytes| QueueLimit::Bytes(DataSize::from_bytes(bytes as u64)));
+        limit.map(Self).ok_or(Expected("a time such as 300ms, or a size such as 30kB"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_read_with_their_units() {
+        let line = "netsim-tun --loss 2%,0.5% --delay 50ms --rate 1mbit,unlimited --queue 300ms,30kB -- ping -c 1";
+        let options = Options::try_parse_from(line.split(' ')).expect("a good command line");
+        let [forward, back] = options.links();
+        assert_eq!(forward.loss, Loss::percent(2));
+        assert_eq!(back.loss, Loss::Random(Probability::from_ppm(5_000)));
+        assert_eq!((forward.delay, back.delay), (Duration::from_millis(50), Duration::from_millis(50)));
+        assert_eq!((forward.rate, back.rate), (Bitrate::from_mbps(1).into(), Bitrate::MAX.into()));
+        assert_eq!(forward.queue, QueueLimit::ms(300));
+        assert_eq!(back.queue, QueueLimit::Bytes(DataSize::from_bytes(30_000)));
+        assert_eq!(options.command, ["ping", "-c", "1"]);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert!("101%".parse::<Percent>().is_err());
+        assert!("-1ms".parse::<Time>().is_err());
+        assert!("NaNs".parse::<Time>().is_err());
+        assert!("5".parse::<Rate>().is_err());
+        assert!("1mbit,".parse::<Each<Rate>>().is_err());
+        assert!("5parsecs".parse::<Queue>().is_err());
+    }
+}
