@@ -7,6 +7,7 @@ use divan::{AllocProfiler, Bencher};
 use plenary_rtp::rtcp::{
     Arrival, Chunk, Item, NackWriter, Packet, Packets, ReportBlock, Sdes, SenderReport, TwccWriter, packets,
 };
+use plenary_rtp::{ExtendedSeqNo, SeqNo, Ssrc};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -21,24 +22,27 @@ fn arrivals() -> Vec<Arrival> {
         .filter(|seq| seq % 26 != 13)
         .map(|seq| {
             let late = if seq % 10 == 7 { 3_000 } else { 0 };
-            Arrival { seq: 65_500 + seq, at: Duration::from_micros(5_000_000 + seq / 5 * 5_000 + seq % 5 * 300 + late) }
+            Arrival {
+                seq: ExtendedSeqNo(65_500 + seq),
+                at: Duration::from_micros(5_000_000 + seq / 5 * 5_000 + seq % 5 * 300 + late),
+            }
         })
         .collect()
 }
 
 fn feedback() -> Vec<u8> {
     let mut out = Vec::new();
-    TwccWriter::new(1, 2).write(65_500, &arrivals(), 1200, &mut out).expect("it fits");
+    TwccWriter::new(Ssrc(1), Ssrc(2)).write(ExtendedSeqNo(65_500), &arrivals(), 1200, &mut out).expect("it fits");
     out
 }
 
 /// SR with two blocks, SDES with a CNAME, feedback on 100 packets.
 fn compound() -> Vec<u8> {
     let mut out = Vec::new();
-    let reports = [ReportBlock { ssrc: 9, jitter: 40, ..Default::default() }; 2];
-    SenderReport { ssrc: 1, reports: reports[..].into(), ..Default::default() }.write(&mut out).expect("valid");
+    let reports = [ReportBlock { ssrc: Ssrc(9), jitter: 40, ..Default::default() }; 2];
+    SenderReport { ssrc: Ssrc(1), reports: reports[..].into(), ..Default::default() }.write(&mut out).expect("valid");
     let items = [Item { kind: Item::CNAME, text: b"a-name-of-24-characters!" }];
-    let chunks = [Chunk { ssrc: 1, items: items[..].into() }];
+    let chunks = [Chunk { ssrc: Ssrc(1), items: items[..].into() }];
     Sdes { chunks: chunks[..].into() }.write(&mut out).expect("valid");
     out.extend_from_slice(&feedback());
     out
@@ -55,7 +59,7 @@ fn sum(packets: Packets<'_>) -> u64 {
             Ok(Packet::Twcc(feedback)) => {
                 feedback.statuses().filter_map(|(_, delta)| delta).map(|delta| delta.as_micros() as u64).sum()
             }
-            Ok(Packet::Nack(nack)) => nack.lost().map(u64::from).sum(),
+            Ok(Packet::Nack(nack)) => nack.lost().map(|seq| u64::from(seq.0)).sum(),
             _ => 0,
         })
         .fold(0, u64::wrapping_add)
@@ -84,10 +88,10 @@ fn read_twcc_of_100(bencher: Bencher<'_, '_>) {
 fn write_twcc_of_100(bencher: Bencher<'_, '_>) {
     let arrivals = arrivals();
     let mut out = Vec::with_capacity(1200);
-    let mut writer = TwccWriter::new(1, 2);
+    let mut writer = TwccWriter::new(Ssrc(1), Ssrc(2));
     bencher.bench_local(|| {
         out.clear();
-        writer.write(65_500, black_box(&arrivals), 1200, &mut out)
+        writer.write(ExtendedSeqNo(65_500), black_box(&arrivals), 1200, &mut out)
     });
 }
 
@@ -95,15 +99,15 @@ fn write_twcc_of_100(bencher: Bencher<'_, '_>) {
 fn write_twcc_after_a_gap_of_30000(bencher: Bencher<'_, '_>) {
     let arrivals = arrivals();
     let mut out = Vec::with_capacity(1200);
-    let mut writer = TwccWriter::new(1, 2);
+    let mut writer = TwccWriter::new(Ssrc(1), Ssrc(2));
     bencher.bench_local(|| {
         out.clear();
-        writer.write(35_500, black_box(&arrivals), 1200, &mut out)
+        writer.write(ExtendedSeqNo(35_500), black_box(&arrivals), 1200, &mut out)
     });
 }
 
-fn lost() -> impl Iterator<Item = u16> {
-    (0..40).map(|index| 65_500_u16.wrapping_add(index * 7))
+fn lost() -> impl Iterator<Item = SeqNo> {
+    (0..40).map(|index| SeqNo(65_500).wrapping_add(index * 7))
 }
 
 #[divan::bench]
@@ -111,13 +115,13 @@ fn write_nack_of_40(bencher: Bencher<'_, '_>) {
     let mut out = Vec::with_capacity(1200);
     bencher.bench_local(|| {
         out.clear();
-        NackWriter::new(1, 2, black_box(lost())).write(1200, &mut out)
+        NackWriter::new(Ssrc(1), Ssrc(2), black_box(lost())).write(1200, &mut out)
     });
 }
 
 #[divan::bench]
 fn read_nack_of_40(bencher: Bencher<'_, '_>) {
     let mut out = Vec::new();
-    NackWriter::new(1, 2, lost()).write(1200, &mut out).expect("it fits");
+    NackWriter::new(Ssrc(1), Ssrc(2), lost()).write(1200, &mut out).expect("it fits");
     bencher.bench(|| sum(packets(black_box(&out))));
 }

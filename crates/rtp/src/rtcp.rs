@@ -8,12 +8,13 @@
 //! ([`Records`], [`Chunks`], …) stand on bytes from the network or on a slice of the caller's.
 //!
 //! ```
+//! use plenary_rtp::Ssrc;
 //! use plenary_rtp::rtcp::{self, Packet, Pli, ReceiverReport, ReportBlock};
 //!
-//! let blocks = [ReportBlock { ssrc: 7, fraction_lost: 64, cumulative_lost: 3, ..Default::default() }];
+//! let blocks = [ReportBlock { ssrc: Ssrc(7), fraction_lost: 64, cumulative_lost: 3, ..Default::default() }];
 //! let mut datagram = Vec::new();
-//! ReceiverReport { ssrc: 1, reports: blocks[..].into(), extension: &[] }.write(&mut datagram)?;
-//! Pli { sender_ssrc: 1, media_ssrc: 7 }.write(&mut datagram)?;
+//! ReceiverReport { ssrc: Ssrc(1), reports: blocks[..].into(), extension: &[] }.write(&mut datagram)?;
+//! Pli { sender_ssrc: Ssrc(1), media_ssrc: Ssrc(7) }.write(&mut datagram)?;
 //!
 //! let mut lost = 0;
 //! let mut asked = None;
@@ -25,7 +26,7 @@
 //!         Err(_reason) => {} // counted by the caller; the walk goes on
 //!     }
 //! }
-//! assert_eq!((lost, asked), (3, Some(7)));
+//! assert_eq!((lost, asked), (3, Some(Ssrc(7))));
 //! # Ok::<(), plenary_rtp::Error>(())
 //! ```
 //!

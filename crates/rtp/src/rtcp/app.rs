@@ -1,6 +1,6 @@
-use super::frame::{self, take, take_u32};
-use super::{RawPacket, kind};
-use crate::{Error, ParseError};
+use super::frame::{self, take, take_ssrc};
+use super::{RawPacket, Record, kind};
+use crate::{Error, ParseError, Ssrc};
 
 /// APP: an application's own (RFC 3550 §6.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub struct App<'a> {
     /// The application's subtype: 0 to 31.
     pub subtype: u8,
     /// The sender.
-    pub ssrc: u32,
+    pub ssrc: Ssrc,
     /// Whose it is: four ASCII characters.
     pub name: [u8; 4],
     /// The application's data. Whole 32-bit words when written.
@@ -18,7 +18,7 @@ pub struct App<'a> {
 impl<'a> App<'a> {
     pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, ParseError> {
         let mut rest = raw.body;
-        let ssrc = take_u32(&mut rest)?;
+        let ssrc = take_ssrc(&mut rest)?;
         let name = take(&mut rest)?;
         Ok(Self { subtype: raw.count, ssrc, name, data: rest })
     }
@@ -31,7 +31,7 @@ impl<'a> App<'a> {
     /// is not whole words.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         frame::write(out, kind::APP, usize::from(self.subtype), |out| {
-            out.extend_from_slice(&self.ssrc.to_be_bytes());
+            self.ssrc.append(out);
             out.extend_from_slice(&self.name);
             out.extend_from_slice(self.data);
             Ok(())

@@ -1,20 +1,20 @@
 use super::frame::{self, take_slice};
 use super::records::Record;
 use super::{RawPacket, Records, kind};
-use crate::{Error, ParseError};
+use crate::{Error, ParseError, Ssrc};
 
 /// BYE: sources that leave (RFC 3550 §6.6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bye<'a> {
     /// Who leaves; 31 at most when written.
-    pub sources: Records<'a, u32>,
+    pub sources: Records<'a, Ssrc>,
     /// Why, in UTF-8 that nobody has checked; 255 bytes at most when written.
     pub reason: Option<&'a [u8]>,
 }
 
 impl<'a> Bye<'a> {
     pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, ParseError> {
-        let len = usize::from(raw.count) * u32::LEN;
+        let len = usize::from(raw.count) * Ssrc::LEN;
         let mut rest = raw.body;
         let sources = Records::from_wire(take_slice(&mut rest, len)?);
         let reason = match rest.split_first() {

@@ -2,20 +2,20 @@ use std::fmt;
 
 use plenary_wire::Ecn;
 
-use super::frame::{self, take_slice, take_u16, take_u32};
+use super::frame::{self, take_seq_no, take_slice, take_ssrc, take_u16};
 use super::records::Record;
 use super::{RawPacket, Records, kind};
-use crate::{Error, ParseError};
+use crate::{CompactNtp, Error, ParseError, SeqNo, Ssrc};
 
 /// Congestion control feedback: arrival times and ECN marks by stream (RFC 8888 §3.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ccfb<'a> {
     /// Who reports.
-    pub sender_ssrc: u32,
+    pub sender_ssrc: Ssrc,
     /// What was received, by stream.
     pub blocks: CcfbBlocks<'a>,
     /// RTS, when the report was made: the middle 32 bits of an NTP time.
-    pub timestamp: u32,
+    pub timestamp: CompactNtp,
 }
 
 /// The blocks of a [`Ccfb`]: those of a packet, or a slice of the caller's.
@@ -34,9 +34,9 @@ enum Source<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CcfbBlock<'a> {
     /// The stream.
-    pub ssrc: u32,
+    pub ssrc: Ssrc,
     /// The sequence number of the first metric; each further one is for the next number, where 0 follows 65535.
-    pub begin_seq: u16,
+    pub begin_seq: SeqNo,
     /// What became of each packet; [`CcfbBlock::METRICS_MAX`] at most.
     pub metrics: Records<'a, Metric>,
 }
@@ -84,7 +84,7 @@ impl CcfbBlock<'_> {
     pub const METRICS_MAX: usize = 16384;
 
     /// Each metric with its sequence number.
-    pub fn numbered(&self) -> impl Iterator<Item = (u16, Metric)> {
+    pub fn numbered(&self) -> impl Iterator<Item = (SeqNo, Metric)> {
         self.metrics.iter().enumerate().map(|(index, metric)| (self.begin_seq.wrapping_add(index as u16), metric))
     }
 }
@@ -92,10 +92,10 @@ impl CcfbBlock<'_> {
 impl<'a> Ccfb<'a> {
     pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, ParseError> {
         let mut rest = raw.body;
-        let sender_ssrc = take_u32(&mut rest)?;
+        let sender_ssrc = take_ssrc(&mut rest)?;
         let (blocks, timestamp) = rest.split_last_chunk().ok_or(ParseError::Truncated)?;
         let blocks = CcfbBlocks { source: Source::Wire(blocks) };
-        Ok(Self { sender_ssrc, blocks, timestamp: u32::from_be_bytes(*timestamp) })
+        Ok(Self { sender_ssrc, blocks, timestamp: CompactNtp(u32::from_be_bytes(*timestamp)) })
     }
 
     /// Appends the packet.
@@ -106,21 +106,21 @@ impl<'a> Ccfb<'a> {
     /// packet; [`Error::OutOfRange`] where a packet that was read turns out to be malformed.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         frame::write(out, kind::RTPFB, usize::from(kind::RTPFB_CCFB), |out| {
-            out.extend_from_slice(&self.sender_ssrc.to_be_bytes());
+            self.sender_ssrc.append(out);
             for block in self.blocks.iter() {
                 let block = block.map_err(|_| Error::OutOfRange)?;
                 if block.metrics.len() > CcfbBlock::METRICS_MAX {
                     return Err(Error::TooLong);
                 }
-                out.extend_from_slice(&block.ssrc.to_be_bytes());
-                out.extend_from_slice(&block.begin_seq.to_be_bytes());
+                block.ssrc.append(out);
+                out.extend_from_slice(&block.begin_seq.0.to_be_bytes());
                 out.extend_from_slice(&(block.metrics.len() as u16).to_be_bytes());
                 block.metrics.append(out);
                 if !block.metrics.len().is_multiple_of(2) {
                     out.extend_from_slice(&[0, 0]);
                 }
             }
-            out.extend_from_slice(&self.timestamp.to_be_bytes());
+            out.extend_from_slice(&self.timestamp.0.to_be_bytes());
             Ok(())
         })
     }
@@ -149,8 +149,8 @@ impl<'a> CcfbBlocks<'a> {
 }
 
 fn take_block<'a>(bytes: &mut &'a [u8]) -> Result<CcfbBlock<'a>, ParseError> {
-    let ssrc = take_u32(bytes)?;
-    let begin_seq = take_u16(bytes)?;
+    let ssrc = take_ssrc(bytes)?;
+    let begin_seq = take_seq_no(bytes)?;
     let count = usize::from(take_u16(bytes)?);
     if count > CcfbBlock::METRICS_MAX {
         return Err(ParseError::TooMany);

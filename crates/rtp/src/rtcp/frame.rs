@@ -1,6 +1,6 @@
 //! The common header and the reading of whole words, for all packet types.
 
-use crate::{Error, ParseError};
+use crate::{Error, NtpTime, ParseError, SeqNo, Ssrc};
 
 pub(super) const HEADER_LEN: usize = 4;
 
@@ -47,16 +47,24 @@ pub(super) fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], ParseEr
     Ok(*head)
 }
 
+pub(super) fn take_ssrc(bytes: &mut &[u8]) -> Result<Ssrc, ParseError> {
+    take_u32(bytes).map(Ssrc)
+}
+
+pub(super) fn take_seq_no(bytes: &mut &[u8]) -> Result<SeqNo, ParseError> {
+    take_u16(bytes).map(SeqNo)
+}
+
+pub(super) fn take_ntp(bytes: &mut &[u8]) -> Result<NtpTime, ParseError> {
+    take(bytes).map(u64::from_be_bytes).map(NtpTime)
+}
+
 pub(super) fn take_u16(bytes: &mut &[u8]) -> Result<u16, ParseError> {
     take(bytes).map(u16::from_be_bytes)
 }
 
 pub(super) fn take_u32(bytes: &mut &[u8]) -> Result<u32, ParseError> {
     take(bytes).map(u32::from_be_bytes)
-}
-
-pub(super) fn take_u64(bytes: &mut &[u8]) -> Result<u64, ParseError> {
-    take(bytes).map(u64::from_be_bytes)
 }
 
 /// Takes the next `len` bytes off the front.

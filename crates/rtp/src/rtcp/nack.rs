@@ -1,7 +1,7 @@
-use super::frame::{self, HEADER_LEN, take_u32};
+use super::frame::{self, HEADER_LEN, take_ssrc};
 use super::records::{Record, word};
 use super::{RawPacket, Records, RecordsIter, kind};
-use crate::{Error, ParseError};
+use crate::{Error, ParseError, SeqNo, Ssrc};
 
 /// Header, two SSRCs.
 const FIXED_LEN: usize = HEADER_LEN + 8;
@@ -13,9 +13,9 @@ const PAIRS_MAX: usize = u16::MAX as usize - 2;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Nack<'a> {
     /// Who misses them.
-    pub sender_ssrc: u32,
+    pub sender_ssrc: Ssrc,
     /// The stream that they belong to.
-    pub media_ssrc: u32,
+    pub media_ssrc: Ssrc,
     /// Up to 17 sequence numbers each; at least one pair.
     pub pairs: Records<'a, NackPair>,
 }
@@ -24,7 +24,7 @@ pub struct Nack<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NackPair {
     /// PID: a sequence number.
-    pub seq: u16,
+    pub seq: SeqNo,
     /// BLP: bit 0, the lowest, is `seq + 1`; bit 15 is `seq + 16`.
     pub following: u16,
 }
@@ -33,7 +33,7 @@ pub struct NackPair {
 #[derive(Clone, Debug)]
 pub struct LostNumbers<'a> {
     pairs: RecordsIter<'a, NackPair>,
-    seq: u16,
+    seq: SeqNo,
     /// Which of `seq` (bit 0) to `seq + 16` are still to be told.
     mask: u32,
 }
@@ -41,8 +41,8 @@ pub struct LostNumbers<'a> {
 impl<'a> Nack<'a> {
     pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, ParseError> {
         let mut rest = raw.body;
-        let sender_ssrc = take_u32(&mut rest)?;
-        let media_ssrc = take_u32(&mut rest)?;
+        let sender_ssrc = take_ssrc(&mut rest)?;
+        let media_ssrc = take_ssrc(&mut rest)?;
         if rest.is_empty() || !rest.len().is_multiple_of(PAIR_LEN) {
             return Err(ParseError::Truncated);
         }
@@ -52,7 +52,7 @@ impl<'a> Nack<'a> {
     /// The missing sequence numbers, in the order of the packet: 17 for each pair at most. A hostile peer may repeat
     /// one as often as it likes.
     pub fn lost(&self) -> LostNumbers<'a> {
-        LostNumbers { pairs: self.pairs.iter(), seq: 0, mask: 0 }
+        LostNumbers { pairs: self.pairs.iter(), seq: SeqNo(0), mask: 0 }
     }
 
     /// Appends the packet.
@@ -65,8 +65,8 @@ impl<'a> Nack<'a> {
             if self.pairs.is_empty() {
                 return Err(Error::OutOfRange);
             }
-            out.extend_from_slice(&self.sender_ssrc.to_be_bytes());
-            out.extend_from_slice(&self.media_ssrc.to_be_bytes());
+            self.sender_ssrc.append(out);
+            self.media_ssrc.append(out);
             self.pairs.append(out);
             Ok(())
         })
@@ -74,10 +74,10 @@ impl<'a> Nack<'a> {
 }
 
 impl Iterator for LostNumbers<'_> {
-    type Item = u16;
+    type Item = SeqNo;
 
     #[inline]
-    fn next(&mut self) -> Option<u16> {
+    fn next(&mut self) -> Option<SeqNo> {
         if self.mask == 0 {
             let pair = self.pairs.next()?;
             self.seq = pair.seq;
@@ -96,25 +96,26 @@ impl Iterator for LostNumbers<'_> {
 ///
 /// ```
 /// use plenary_rtp::rtcp::NackWriter;
+/// use plenary_rtp::{SeqNo, Ssrc};
 ///
 /// let mut out = Vec::new();
-/// let mut writer = NackWriter::new(1, 2, [65534, 65535, 1, 40]);
+/// let mut writer = NackWriter::new(Ssrc(1), Ssrc(2), [65534, 65535, 1, 40].map(SeqNo));
 /// assert_eq!(writer.write(1200, &mut out), Ok(true));
 /// assert_eq!(out[12..], [0xff, 0xfe, 0, 0b101, 0, 40, 0, 0]);
 /// assert_eq!(writer.write(1200, &mut out), Ok(false), "all is written");
 /// ```
 #[derive(Clone, Debug)]
 pub struct NackWriter<I> {
-    sender_ssrc: u32,
-    media_ssrc: u32,
+    sender_ssrc: Ssrc,
+    media_ssrc: Ssrc,
     /// The first number that is not written yet.
-    next: Option<u16>,
+    next: Option<SeqNo>,
     rest: I,
 }
 
-impl<I: Iterator<Item = u16>> NackWriter<I> {
+impl<I: Iterator<Item = SeqNo>> NackWriter<I> {
     /// A writer of `lost` packets of the stream `media_ssrc`.
-    pub fn new(sender_ssrc: u32, media_ssrc: u32, lost: impl IntoIterator<IntoIter = I>) -> Self {
+    pub fn new(sender_ssrc: Ssrc, media_ssrc: Ssrc, lost: impl IntoIterator<IntoIter = I>) -> Self {
         let mut rest = lost.into_iter();
         Self { sender_ssrc, media_ssrc, next: rest.next(), rest }
     }
@@ -134,8 +135,8 @@ impl<I: Iterator<Item = u16>> NackWriter<I> {
             return Err(Error::NoRoom);
         }
         frame::write(out, kind::RTPFB, usize::from(kind::RTPFB_NACK), |out| {
-            out.extend_from_slice(&self.sender_ssrc.to_be_bytes());
-            out.extend_from_slice(&self.media_ssrc.to_be_bytes());
+            self.sender_ssrc.append(out);
+            self.media_ssrc.append(out);
             for pair in std::iter::from_fn(|| self.pair()).take(pairs_max) {
                 pair.append(out);
             }
@@ -150,7 +151,7 @@ impl<I: Iterator<Item = u16>> NackWriter<I> {
         let mut pair = NackPair { seq: self.next?, following: 0 };
         loop {
             self.next = self.rest.next();
-            match self.next.map(|seq| seq.wrapping_sub(pair.seq)) {
+            match self.next.map(|seq| seq.0.wrapping_sub(pair.seq.0)) {
                 Some(0) => {}
                 Some(offset @ 1..=16) => pair.following |= 1 << (offset - 1),
                 Some(_) | None => return Some(pair),
@@ -165,10 +166,10 @@ impl Record for NackPair {
     #[inline]
     fn read(bytes: &[u8]) -> Self {
         let word = word(bytes, 0);
-        Self { seq: (word >> 16) as u16, following: word as u16 }
+        Self { seq: SeqNo((word >> 16) as u16), following: word as u16 }
     }
 
     fn append(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&(u32::from(self.seq) << 16 | u32::from(self.following)).to_be_bytes());
+        out.extend_from_slice(&(u32::from(self.seq.0) << 16 | u32::from(self.following)).to_be_bytes());
     }
 }

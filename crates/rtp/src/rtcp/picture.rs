@@ -1,26 +1,26 @@
 //! Requests for a picture: PLI and FIR.
 
-use super::frame::{self, take_u32};
+use super::frame::{self, take_ssrc};
 use super::records::{Record, word};
 use super::{RawPacket, Records, kind};
-use crate::{Error, ParseError};
+use crate::{Error, ParseError, Ssrc};
 
 /// PLI: a picture was lost, and a key frame would help (RFC 4585 §6.3.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Pli {
     /// Who asks.
-    pub sender_ssrc: u32,
+    pub sender_ssrc: Ssrc,
     /// The stream that is asked.
-    pub media_ssrc: u32,
+    pub media_ssrc: Ssrc,
 }
 
 /// FIR: a key frame is needed (RFC 5104 §4.3.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fir<'a> {
     /// Who asks.
-    pub sender_ssrc: u32,
+    pub sender_ssrc: Ssrc,
     /// Not used: 0 (RFC 5104 §4.3.1.2). Some senders repeat an entry's SSRC.
-    pub media_ssrc: u32,
+    pub media_ssrc: Ssrc,
     /// The streams that are asked; at least one.
     pub entries: Records<'a, FirEntry>,
 }
@@ -29,7 +29,7 @@ pub struct Fir<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FirEntry {
     /// The stream.
-    pub ssrc: u32,
+    pub ssrc: Ssrc,
     /// Which request it is: the same number is the same request, sent again. Wraps.
     pub seq: u8,
 }
@@ -37,7 +37,7 @@ pub struct FirEntry {
 impl Pli {
     pub(super) fn parse(raw: RawPacket<'_>) -> Result<Self, ParseError> {
         let mut rest = raw.body;
-        Ok(Self { sender_ssrc: take_u32(&mut rest)?, media_ssrc: take_u32(&mut rest)? })
+        Ok(Self { sender_ssrc: take_ssrc(&mut rest)?, media_ssrc: take_ssrc(&mut rest)? })
     }
 
     /// Appends the packet.
@@ -47,8 +47,8 @@ impl Pli {
     /// None; it is a `Result` as with every packet.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         frame::write(out, kind::PSFB, usize::from(kind::PSFB_PLI), |out| {
-            out.extend_from_slice(&self.sender_ssrc.to_be_bytes());
-            out.extend_from_slice(&self.media_ssrc.to_be_bytes());
+            self.sender_ssrc.append(out);
+            self.media_ssrc.append(out);
             Ok(())
         })
     }
@@ -57,8 +57,8 @@ impl Pli {
 impl<'a> Fir<'a> {
     pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, ParseError> {
         let mut rest = raw.body;
-        let sender_ssrc = take_u32(&mut rest)?;
-        let media_ssrc = take_u32(&mut rest)?;
+        let sender_ssrc = take_ssrc(&mut rest)?;
+        let media_ssrc = take_ssrc(&mut rest)?;
         if rest.is_empty() || !rest.len().is_multiple_of(FirEntry::LEN) {
             return Err(ParseError::Truncated);
         }
@@ -75,8 +75,8 @@ impl<'a> Fir<'a> {
             if self.entries.is_empty() {
                 return Err(Error::OutOfRange);
             }
-            out.extend_from_slice(&self.sender_ssrc.to_be_bytes());
-            out.extend_from_slice(&self.media_ssrc.to_be_bytes());
+            self.sender_ssrc.append(out);
+            self.media_ssrc.append(out);
             self.entries.append(out);
             Ok(())
         })
@@ -87,11 +87,11 @@ impl Record for FirEntry {
     const LEN: usize = 8;
 
     fn read(bytes: &[u8]) -> Self {
-        Self { ssrc: word(bytes, 0), seq: (word(bytes, 4) >> 24) as u8 }
+        Self { ssrc: Ssrc(word(bytes, 0)), seq: (word(bytes, 4) >> 24) as u8 }
     }
 
     fn append(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.ssrc.to_be_bytes());
+        self.ssrc.append(out);
         out.extend_from_slice(&[self.seq, 0, 0, 0]);
     }
 }

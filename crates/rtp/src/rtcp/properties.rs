@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::tests::{nack_packets, one, written};
 use super::*;
+use crate::{CompactNtp, NtpTime, RtpTime, SeqNo, Ssrc};
 
 fn comes_back(packet: Packet<'_>) {
     assert_eq!(one(&written(packet)), packet);
@@ -28,10 +29,22 @@ fn walk(datagram: &[u8]) -> usize {
         .sum()
 }
 
+fn ssrc() -> impl Strategy<Value = Ssrc> {
+    any::<u32>().prop_map(Ssrc)
+}
+
 fn report_block() -> impl Strategy<Value = ReportBlock> {
     (any::<[u32; 5]>(), any::<u8>(), -0x80_0000..0x80_0000).prop_map(|(words, fraction_lost, cumulative_lost)| {
-        let [ssrc, highest_seq, jitter, last_sr, delay_since_last_sr] = words;
-        ReportBlock { ssrc, fraction_lost, cumulative_lost, highest_seq, jitter, last_sr, delay_since_last_sr }
+        let [ssrc, highest_seq, jitter, last_sr, delay] = words;
+        ReportBlock {
+            ssrc: Ssrc(ssrc),
+            fraction_lost,
+            cumulative_lost,
+            highest_seq,
+            jitter,
+            last_sr: CompactNtp(last_sr),
+            delay_since_last_sr: CompactNtp(delay),
+        }
     })
 }
 
@@ -58,6 +71,7 @@ proptest! {
         extension in words(4),
     ) {
         let [ssrc, rtp_timestamp, packet_count, octet_count] = head;
+        let (ssrc, ntp, rtp_timestamp) = (Ssrc(ssrc), NtpTime(ntp), RtpTime(rtp_timestamp));
         let (reports, extension) = (reports[..].into(), &extension[..]);
         let sr = SenderReport { ssrc, ntp, rtp_timestamp, packet_count, octet_count, reports, extension };
         comes_back(Packet::SenderReport(sr));
@@ -68,7 +82,7 @@ proptest! {
     #[test]
     fn descriptions_come_back(
         chunks in prop::collection::vec(
-            (any::<u32>(), prop::collection::vec((1..=255_u8, prop::collection::vec(any::<u8>(), 0..=255)), 0..4)),
+            (ssrc(), prop::collection::vec((1..=255_u8, prop::collection::vec(any::<u8>(), 0..=255)), 0..4)),
             0..=31,
         ),
     ) {
@@ -84,10 +98,10 @@ proptest! {
 
     #[test]
     fn farewells_and_applications_come_back(
-        sources in prop::collection::vec(any::<u32>(), 0..=31),
+        sources in prop::collection::vec(ssrc(), 0..=31),
         reason in prop::option::of(prop::collection::vec(any::<u8>(), 0..=255)),
         subtype in 0..=31_u8,
-        ssrc: u32,
+        ssrc in ssrc(),
         name: [u8; 4],
         data in words(20),
     ) {
@@ -99,15 +113,15 @@ proptest! {
 
     #[test]
     fn feedback_comes_back(
-        sender_ssrc: u32,
-        media_ssrc: u32,
+        sender_ssrc in ssrc(),
+        media_ssrc in ssrc(),
         pairs in prop::collection::vec(any::<(u16, u16)>(), 1..40),
-        entries in prop::collection::vec(any::<(u32, u8)>(), 1..40),
+        entries in prop::collection::vec((ssrc(), any::<u8>()), 1..40),
         mantissa in 0..1_u64 << 18,
         exponent in 0..=46_u32,
-        ssrcs in prop::collection::vec(any::<u32>(), 0..=255),
+        ssrcs in prop::collection::vec(ssrc(), 0..=255),
     ) {
-        let pairs: Vec<_> = pairs.into_iter().map(|(seq, following)| NackPair { seq, following }).collect();
+        let pairs: Vec<_> = pairs.into_iter().map(|(seq, following)| NackPair { seq: SeqNo(seq), following }).collect();
         let nack = Packet::Nack(Nack { sender_ssrc, media_ssrc, pairs: pairs[..].into() });
         comes_back(nack);
         let entries: Vec<_> = entries.into_iter().map(|(ssrc, seq)| FirEntry { ssrc, seq }).collect();
@@ -122,21 +136,21 @@ proptest! {
 
     #[test]
     fn congestion_feedback_comes_back(
-        sender_ssrc: u32,
+        sender_ssrc in ssrc(),
         timestamp: u32,
         blocks in prop::collection::vec((any::<u32>(), any::<u16>(), prop::collection::vec(metric(), 0..20)), 0..6),
     ) {
         let blocks: Vec<_> = blocks
             .iter()
-            .map(|(ssrc, begin_seq, metrics)| CcfbBlock { ssrc: *ssrc, begin_seq: *begin_seq, metrics: metrics[..].into() })
+            .map(|(ssrc, begin_seq, metrics)| CcfbBlock { ssrc: Ssrc(*ssrc), begin_seq: SeqNo(*begin_seq), metrics: metrics[..].into() })
             .collect();
-        let ccfb = Packet::Ccfb(Ccfb { sender_ssrc, blocks: blocks[..].into(), timestamp });
+        let ccfb = Packet::Ccfb(Ccfb { sender_ssrc, blocks: blocks[..].into(), timestamp: CompactNtp(timestamp) });
         comes_back(ccfb);
     }
 
     #[test]
     fn extended_reports_come_back(
-        ssrc: u32,
+        ssrc in ssrc(),
         ntp: u64,
         reports in prop::collection::vec(any::<[u32; 3]>(), 0..10),
         kind in 6..=255_u8,
@@ -145,12 +159,16 @@ proptest! {
     ) {
         let reports: Vec<_> = reports
             .into_iter()
-            .map(|[ssrc, last_rr, delay_since_last_rr]| DlrrReport { ssrc, last_rr, delay_since_last_rr })
+            .map(|[ssrc, last_rr, delay_since_last_rr]| DlrrReport {
+                ssrc: Ssrc(ssrc),
+                last_rr: CompactNtp(last_rr),
+                delay_since_last_rr: CompactNtp(delay_since_last_rr),
+            })
             .collect();
         let blocks = [
             XrBlock::Dlrr(reports[..].into()),
             XrBlock::Other { kind, type_specific, body: &body },
-            XrBlock::ReferenceTime { ntp },
+            XrBlock::ReferenceTime { ntp: NtpTime(ntp) },
         ];
         let xr = Packet::Xr(Xr { ssrc, blocks: blocks[..].into() });
         comes_back(xr);
@@ -171,7 +189,7 @@ proptest! {
         for packet in &packets {
             prop_assert!(packet.len() <= size_max);
             let Packet::Nack(nack) = one(packet) else { panic!("another type") };
-            read.extend(nack.lost());
+            read.extend(nack.lost().map(|seq| seq.0));
             pairs += nack.pairs.len();
         }
         // Numbers that are 17 or more apart can't share a pair: a set of those needs as many pairs.

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::Ssrc;
+
 /// An entry of fixed size in a list of an RTCP packet.
 pub trait Record: Copy {
     /// Bytes of each.
@@ -126,16 +128,16 @@ impl<T: Record + fmt::Debug> fmt::Debug for Records<'_, T> {
     }
 }
 
-/// An SSRC.
-impl Record for u32 {
+impl Record for Ssrc {
     const LEN: usize = 4;
 
     fn read(bytes: &[u8]) -> Self {
-        word(bytes, 0)
+        Self(word(bytes, 0))
     }
 
+    #[inline]
     fn append(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.to_be_bytes());
+        out.extend_from_slice(&self.0.to_be_bytes());
     }
 }
 

@@ -1,9 +1,9 @@
 use plenary_wire::Bitrate;
 
-use super::frame::{self, take, take_slice, take_u32};
+use super::frame::{self, take, take_slice, take_ssrc, take_u32};
 use super::records::Record;
 use super::{RawPacket, Records, kind};
-use crate::{Error, ParseError};
+use crate::{Error, ParseError, Ssrc};
 
 const NAME: &[u8; 4] = b"REMB";
 const MANTISSA_BITS: u32 = 18;
@@ -12,12 +12,12 @@ const MANTISSA_BITS: u32 = 18;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remb<'a> {
     /// Who says so.
-    pub sender_ssrc: u32,
+    pub sender_ssrc: Ssrc,
     /// The most that all named streams together should send. It has 18 significant bits on the wire: rounded down when
     /// written, saturated when read.
     pub bitrate: Bitrate,
     /// The streams; 255 at most when written.
-    pub ssrcs: Records<'a, u32>,
+    pub ssrcs: Records<'a, Ssrc>,
 }
 
 impl<'a> Remb<'a> {
@@ -28,14 +28,14 @@ impl<'a> Remb<'a> {
 
     pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, ParseError> {
         let mut rest = raw.body;
-        let sender_ssrc = take_u32(&mut rest)?;
-        let _media_ssrc = take_u32(&mut rest)?;
+        let sender_ssrc = take_ssrc(&mut rest)?;
+        let _media_ssrc = take_ssrc(&mut rest)?;
         if &take(&mut rest)? != NAME {
             return Err(ParseError::PacketType);
         }
         let word = take_u32(&mut rest)?;
         let (count, exponent, mantissa) = (word >> 24, word >> MANTISSA_BITS & 0x3f, u64::from(word & 0x3_ffff));
-        let ssrcs = take_slice(&mut rest, count as usize * u32::LEN)?;
+        let ssrcs = take_slice(&mut rest, count as usize * Ssrc::LEN)?;
         Ok(Self { sender_ssrc, bitrate: saturating(mantissa, exponent), ssrcs: Records::from_wire(ssrcs) })
     }
 
@@ -50,7 +50,7 @@ impl<'a> Remb<'a> {
             let bits = self.bitrate.as_bps();
             let exponent = (u64::BITS - bits.leading_zeros()).saturating_sub(MANTISSA_BITS);
             let mantissa = (bits >> exponent) as u32;
-            out.extend_from_slice(&self.sender_ssrc.to_be_bytes());
+            self.sender_ssrc.append(out);
             out.extend_from_slice(&[0; 4]);
             out.extend_from_slice(NAME);
             out.extend_from_slice(&(u32::from(count) << 24 | exponent << MANTISSA_BITS | mantissa).to_be_bytes());

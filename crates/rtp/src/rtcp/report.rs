@@ -1,17 +1,17 @@
-use super::frame::{self, take_u32, take_u64};
+use super::frame::{self, take_ntp, take_ssrc, take_u32};
 use super::records::{Record, word};
 use super::{RawPacket, Records, kind};
-use crate::{Error, ParseError};
+use crate::{CompactNtp, Error, NtpTime, ParseError, RtpTime, Ssrc};
 
 /// SR: what a sender has sent, and how it receives (RFC 3550 §6.4.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SenderReport<'a> {
     /// The sender.
-    pub ssrc: u32,
-    /// Wall-clock time of the report: NTP, 32 bits of seconds since 1900 and 32 of their fraction.
-    pub ntp: u64,
+    pub ssrc: Ssrc,
+    /// Wall-clock time of the report: zero if the sender has none.
+    pub ntp: NtpTime,
     /// The same instant in units of the stream's RTP clock.
-    pub rtp_timestamp: u32,
+    pub rtp_timestamp: RtpTime,
     /// RTP packets sent so far; wraps.
     pub packet_count: u32,
     /// Payload bytes sent so far, without headers and padding; wraps.
@@ -26,7 +26,7 @@ pub struct SenderReport<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReceiverReport<'a> {
     /// The receiver that reports.
-    pub ssrc: u32,
+    pub ssrc: Ssrc,
     /// What it receives; 31 at most when written.
     pub reports: Records<'a, ReportBlock>,
     /// A profile's own data behind the blocks. Whole 32-bit words when written.
@@ -37,7 +37,7 @@ pub struct ReceiverReport<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ReportBlock {
     /// The source that is reported on.
-    pub ssrc: u32,
+    pub ssrc: Ssrc,
     /// Packets lost since the report before, in 256ths of those expected.
     pub fraction_lost: u8,
     /// Packets expected less packets received; negative where duplicates came. 24 bits: held to −8388608 to 8388607 when
@@ -48,17 +48,17 @@ pub struct ReportBlock {
     /// Interarrival jitter in units of the stream's RTP clock.
     pub jitter: u32,
     /// LSR: the middle 32 bits of the NTP time of the last SR from the source; 0 if there was none.
-    pub last_sr: u32,
+    pub last_sr: CompactNtp,
     /// DLSR: from that SR's arrival to this report, in 65536ths of a second; 0 if there was none.
-    pub delay_since_last_sr: u32,
+    pub delay_since_last_sr: CompactNtp,
 }
 
 impl<'a> SenderReport<'a> {
     pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, ParseError> {
         let mut rest = raw.body;
-        let ssrc = take_u32(&mut rest)?;
-        let ntp = take_u64(&mut rest)?;
-        let rtp_timestamp = take_u32(&mut rest)?;
+        let ssrc = take_ssrc(&mut rest)?;
+        let ntp = take_ntp(&mut rest)?;
+        let rtp_timestamp = RtpTime(take_u32(&mut rest)?);
         let packet_count = take_u32(&mut rest)?;
         let octet_count = take_u32(&mut rest)?;
         let (reports, extension) = take_blocks(rest, raw.count)?;
@@ -72,9 +72,9 @@ impl<'a> SenderReport<'a> {
     /// [`Error::TooLong`] with more than 31 reports; [`Error::OutOfRange`] if the extension is not whole words.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         frame::write(out, kind::SR, self.reports.len(), |out| {
-            out.extend_from_slice(&self.ssrc.to_be_bytes());
-            out.extend_from_slice(&self.ntp.to_be_bytes());
-            out.extend_from_slice(&self.rtp_timestamp.to_be_bytes());
+            self.ssrc.append(out);
+            out.extend_from_slice(&self.ntp.0.to_be_bytes());
+            out.extend_from_slice(&self.rtp_timestamp.0.to_be_bytes());
             out.extend_from_slice(&self.packet_count.to_be_bytes());
             out.extend_from_slice(&self.octet_count.to_be_bytes());
             self.reports.append(out);
@@ -87,7 +87,7 @@ impl<'a> SenderReport<'a> {
 impl<'a> ReceiverReport<'a> {
     pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, ParseError> {
         let mut rest = raw.body;
-        let ssrc = take_u32(&mut rest)?;
+        let ssrc = take_ssrc(&mut rest)?;
         let (reports, extension) = take_blocks(rest, raw.count)?;
         Ok(Self { ssrc, reports, extension })
     }
@@ -99,7 +99,7 @@ impl<'a> ReceiverReport<'a> {
     /// [`Error::TooLong`] with more than 31 reports; [`Error::OutOfRange`] if the extension is not whole words.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         frame::write(out, kind::RR, self.reports.len(), |out| {
-            out.extend_from_slice(&self.ssrc.to_be_bytes());
+            self.ssrc.append(out);
             self.reports.append(out);
             out.extend_from_slice(self.extension);
             Ok(())
@@ -120,25 +120,25 @@ impl Record for ReportBlock {
     fn read(bytes: &[u8]) -> Self {
         let lost = word(bytes, 4);
         Self {
-            ssrc: word(bytes, 0),
+            ssrc: Ssrc(word(bytes, 0)),
             fraction_lost: (lost >> 24) as u8,
             cumulative_lost: (lost << 8) as i32 >> 8,
             highest_seq: word(bytes, 8),
             jitter: word(bytes, 12),
-            last_sr: word(bytes, 16),
-            delay_since_last_sr: word(bytes, 20),
+            last_sr: CompactNtp(word(bytes, 16)),
+            delay_since_last_sr: CompactNtp(word(bytes, 20)),
         }
     }
 
     fn append(&self, out: &mut Vec<u8>) {
         let lost = self.cumulative_lost.clamp(-0x80_0000, 0x7f_ffff) as u32 & 0xff_ffff;
         for word in [
-            self.ssrc,
+            self.ssrc.0,
             u32::from(self.fraction_lost) << 24 | lost,
             self.highest_seq,
             self.jitter,
-            self.last_sr,
-            self.delay_since_last_sr,
+            self.last_sr.0,
+            self.delay_since_last_sr.0,
         ] {
             out.extend_from_slice(&word.to_be_bytes());
         }

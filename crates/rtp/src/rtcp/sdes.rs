@@ -1,8 +1,8 @@
 use std::fmt;
 
-use super::frame::{self, take_u32};
-use super::{RawPacket, kind};
-use crate::{Error, ParseError};
+use super::frame::{self, take_ssrc};
+use super::{RawPacket, Record, kind};
+use crate::{Error, ParseError, Ssrc};
 
 /// SDES: who the sources are (RFC 3550 §6.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ enum ChunkSource<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Chunk<'a> {
     /// The source.
-    pub ssrc: u32,
+    pub ssrc: Ssrc,
     /// What is said.
     pub items: Items<'a>,
 }
@@ -108,7 +108,7 @@ impl<'a> Chunks<'a> {
 /// Takes a chunk with the null bytes behind it.
 fn take_chunk<'a>(bytes: &mut &'a [u8]) -> Result<Chunk<'a>, ParseError> {
     let mut rest = *bytes;
-    let ssrc = take_u32(&mut rest)?;
+    let ssrc = take_ssrc(&mut rest)?;
     let list = rest;
     loop {
         let (&kind, behind) = rest.split_first().ok_or(ParseError::Truncated)?;
@@ -132,7 +132,7 @@ impl<'a> Chunk<'a> {
     }
 
     fn append(&self, out: &mut Vec<u8>) -> Result<(), Error> {
-        out.extend_from_slice(&self.ssrc.to_be_bytes());
+        self.ssrc.append(out);
         let start = out.len();
         for item in self.items.iter() {
             if item.kind == 0 {

@@ -1,7 +1,7 @@
 use plenary_wire::{Bitrate, Ecn};
 
 use super::*;
-use crate::{Error, ParseError};
+use crate::{CompactNtp, Error, NtpTime, ParseError, RtpTime, SeqNo, Ssrc};
 
 fn all(datagram: &[u8]) -> Vec<Result<Packet<'_>, ParseError>> {
     packets(datagram).collect()
@@ -57,17 +57,17 @@ const SR: [u8; 52] = [
     0, 1, 0x80, 0,
 ];
 const PLI: [u8; 12] = [0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2];
-const THE_PLI: Packet<'_> = Packet::Pli(Pli { sender_ssrc: 1, media_ssrc: 2 });
+const THE_PLI: Packet<'_> = Packet::Pli(Pli { sender_ssrc: Ssrc(1), media_ssrc: Ssrc(2) });
 
 fn block() -> ReportBlock {
     ReportBlock {
-        ssrc: 2,
+        ssrc: Ssrc(2),
         fraction_lost: 64,
         cumulative_lost: -2,
         highest_seq: 0x1_0005,
         jitter: 9,
-        last_sr: 0x0102_0304,
-        delay_since_last_sr: 0x1_8000,
+        last_sr: CompactNtp(0x0102_0304),
+        delay_since_last_sr: CompactNtp(0x1_8000),
     }
 }
 
@@ -76,9 +76,9 @@ fn sender_report() {
     both_ways(
         &SR,
         Packet::SenderReport(SenderReport {
-            ssrc: 1,
-            ntp: 0xe001_0203_8000_0000,
-            rtp_timestamp: 90_000,
+            ssrc: Ssrc(1),
+            ntp: NtpTime(0xe001_0203_8000_0000),
+            rtp_timestamp: RtpTime(90_000),
             packet_count: 10,
             octet_count: 1024,
             reports: [block()][..].into(),
@@ -95,7 +95,7 @@ fn receiver_report_with_a_profile_extension() {
     let reports = [block()];
     both_ways(
         &bytes,
-        Packet::ReceiverReport(ReceiverReport { ssrc: 1, reports: reports[..].into(), extension: b"more" }),
+        Packet::ReceiverReport(ReceiverReport { ssrc: Ssrc(1), reports: reports[..].into(), extension: b"more" }),
     );
 }
 
@@ -136,7 +136,7 @@ const SDES: [u8; 32] = [
 fn source_description() {
     let first = [Item { kind: Item::CNAME, text: b"me" }, Item { kind: 8, text: b"x" }];
     let second = [Item { kind: Item::CNAME, text: b"you." }];
-    let chunks = [Chunk { ssrc: 1, items: first[..].into() }, Chunk { ssrc: 2, items: second[..].into() }];
+    let chunks = [Chunk { ssrc: Ssrc(1), items: first[..].into() }, Chunk { ssrc: Ssrc(2), items: second[..].into() }];
     let sdes = Packet::Sdes(Sdes { chunks: chunks[..].into() });
     let mut bytes = SDES[..28].to_vec();
     bytes[3] = 6;
@@ -153,7 +153,7 @@ fn a_malformed_chunk_ends_the_walk_and_keeps_those_before() {
     };
     let mut bytes = SDES;
     bytes[21] = 200;
-    assert_eq!(chunks(&bytes), [Ok(1), Err(ParseError::Overrun)]);
+    assert_eq!(chunks(&bytes), [Ok(Ssrc(1)), Err(ParseError::Overrun)]);
     bytes[9] = 200;
     assert_eq!(chunks(&bytes), [Err(ParseError::Overrun)]);
     bytes[0] = 0x9f;
@@ -161,7 +161,7 @@ fn a_malformed_chunk_ends_the_walk_and_keeps_those_before() {
     // The null byte that ends the list of items is missing.
     assert_eq!(chunks(&[0x81, 202, 0, 2, 0, 0, 0, 1, 1, 2, b'm', b'e']), [Err(ParseError::Truncated)]);
     // More chunks are announced than there are.
-    assert_eq!(chunks(&[0x82, 202, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0]), [Ok(1), Err(ParseError::Truncated)]);
+    assert_eq!(chunks(&[0x82, 202, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0]), [Ok(Ssrc(1)), Err(ParseError::Truncated)]);
     fails(one(&bytes), Error::OutOfRange);
 }
 
@@ -172,7 +172,7 @@ fn a_description_that_does_not_fit_is_refused() {
         [(Item { kind: 1, text: &long }, Error::TooLong), (Item { kind: 0, text: b"" }, Error::OutOfRange)]
     {
         let items = [item];
-        let chunks = [Chunk { ssrc: 1, items: items[..].into() }];
+        let chunks = [Chunk { ssrc: Ssrc(1), items: items[..].into() }];
         fails(Packet::Sdes(Sdes { chunks: chunks[..].into() }), error);
     }
     let chunks = [Chunk::default(); 32];
@@ -181,7 +181,7 @@ fn a_description_that_does_not_fit_is_refused() {
 
 #[test]
 fn goodbye() {
-    let sources = [1, 2];
+    let sources = [Ssrc(1), Ssrc(2)];
     let sources = sources[..].into();
     let bytes = [0x82, 203, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2, 2, b'o', b'k', 0];
     both_ways(&bytes, Packet::Bye(Bye { sources, reason: Some(b"ok") }));
@@ -194,12 +194,12 @@ fn goodbye() {
     long[0] = 0x84;
     assert_eq!(refused(&long), ParseError::Truncated);
     fails(Packet::Bye(Bye { sources, reason: Some(&[0; 256]) }), Error::TooLong);
-    fails(Packet::Bye(Bye { sources: [0; 32][..].into(), reason: None }), Error::TooLong);
+    fails(Packet::Bye(Bye { sources: [Ssrc(0); 32][..].into(), reason: None }), Error::TooLong);
 }
 
 #[test]
 fn application_defined() {
-    let app = App { subtype: 5, ssrc: 1, name: *b"plen", data: b"data" };
+    let app = App { subtype: 5, ssrc: Ssrc(1), name: *b"plen", data: b"data" };
     both_ways(&[0x85, 204, 0, 3, 0, 0, 0, 1, b'p', b'l', b'e', b'n', b'd', b'a', b't', b'a'], Packet::App(app));
     fails(Packet::App(App { subtype: 32, ..app }), Error::TooLong);
     fails(Packet::App(App { data: b"odd", ..app }), Error::OutOfRange);
@@ -208,10 +208,10 @@ fn application_defined() {
 #[test]
 fn picture_loss_and_full_intra_request() {
     both_ways(&PLI, THE_PLI);
-    let entries = [FirEntry { ssrc: 2, seq: 255 }, FirEntry { ssrc: 3, seq: 0 }];
+    let entries = [FirEntry { ssrc: Ssrc(2), seq: 255 }, FirEntry { ssrc: Ssrc(3), seq: 0 }];
     both_ways(
         &[0x84, 206, 0, 6, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 255, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0],
-        Packet::Fir(Fir { sender_ssrc: 1, media_ssrc: 0, entries: entries[..].into() }),
+        Packet::Fir(Fir { sender_ssrc: Ssrc(1), media_ssrc: Ssrc(0), entries: entries[..].into() }),
     );
     assert_eq!(refused(&[0x84, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0]), ParseError::Truncated);
     assert_eq!(refused(&[0x84, 206, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]), ParseError::Truncated);
@@ -227,7 +227,7 @@ const REMB: [u8; 24] = [
 
 #[test]
 fn maximum_bitrate() {
-    let remb = Remb { sender_ssrc: 1, bitrate: Bitrate::from_bps(0x3_ffff << 3), ssrcs: [7][..].into() };
+    let remb = Remb { sender_ssrc: Ssrc(1), bitrate: Bitrate::from_bps(0x3_ffff << 3), ssrcs: [Ssrc(7)][..].into() };
     both_ways(&REMB, Packet::Remb(remb));
     assert_eq!(written(Packet::Remb(Remb { bitrate: Bitrate::from_bps((0x3_ffff << 3) + 7), ..remb })), REMB);
 
@@ -237,7 +237,7 @@ fn maximum_bitrate() {
     bytes[12] = b'X';
     let raw = RawPacket { kind: 206, count: 15, body: &bytes[4..] };
     both_ways(&bytes, Packet::Other(raw));
-    fails(Packet::Remb(Remb { ssrcs: [0; 256][..].into(), ..remb }), Error::TooLong);
+    fails(Packet::Remb(Remb { ssrcs: [Ssrc(0); 256][..].into(), ..remb }), Error::TooLong);
 }
 
 #[test]
@@ -257,17 +257,17 @@ fn a_bitrate_beyond_64_bits_saturates() {
 
 #[test]
 fn negative_acknowledgement() {
-    let pairs = [NackPair { seq: 65535, following: 0x8001 }];
+    let pairs = [NackPair { seq: SeqNo(65535), following: 0x8001 }];
     let bytes = [0x81, 205, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0xff, 0xff, 0x80, 1];
-    let nack = Nack { sender_ssrc: 1, media_ssrc: 2, pairs: pairs[..].into() };
+    let nack = Nack { sender_ssrc: Ssrc(1), media_ssrc: Ssrc(2), pairs: pairs[..].into() };
     both_ways(&bytes, Packet::Nack(nack));
-    assert_eq!(nack.lost().collect::<Vec<_>>(), [65535, 0, 15]);
+    assert_eq!(nack.lost().collect::<Vec<_>>(), [65535, 0, 15].map(SeqNo));
     assert_eq!(refused(&[0x81, 205, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2]), ParseError::Truncated);
     fails(Packet::Nack(Nack::default()), Error::OutOfRange);
 }
 
 pub(super) fn nack_packets(lost: &[u16], size_max: usize) -> Vec<Vec<u8>> {
-    let mut writer = NackWriter::new(1, 2, lost.iter().copied());
+    let mut writer = NackWriter::new(Ssrc(1), Ssrc(2), lost.iter().copied().map(SeqNo));
     let mut packets = Vec::new();
     loop {
         let mut out = Vec::new();
@@ -292,7 +292,7 @@ fn nack_is_split_at_the_size_limit() {
     let packets = nack_packets(&lost, 12 + 4 * 4 + 3);
     assert_eq!(packets.iter().map(Vec::len).collect::<Vec<_>>(), [28, 28, 20]);
     let mut out = vec![9];
-    assert_eq!(NackWriter::new(1, 2, [1]).write(15, &mut out), Err(Error::NoRoom));
+    assert_eq!(NackWriter::new(Ssrc(1), Ssrc(2), [SeqNo(1)]).write(15, &mut out), Err(Error::NoRoom));
     assert_eq!(out, [9]);
 }
 
@@ -316,11 +316,11 @@ fn congestion_control_feedback() {
         Metric::Lost,
         Metric::Received { ecn: Ecn::NotEct, offset: ArrivalOffset::OVER_RANGE },
     ];
-    let blocks = [CcfbBlock { ssrc: 2, begin_seq: 65535, metrics: metrics[..].into() }];
-    let ccfb = Ccfb { sender_ssrc: 1, blocks: blocks[..].into(), timestamp: 0x1122_3344 };
+    let blocks = [CcfbBlock { ssrc: Ssrc(2), begin_seq: SeqNo(65535), metrics: metrics[..].into() }];
+    let ccfb = Ccfb { sender_ssrc: Ssrc(1), blocks: blocks[..].into(), timestamp: CompactNtp(0x1122_3344) };
     both_ways(&bytes, Packet::Ccfb(ccfb));
     let numbered: Vec<_> = blocks[0].numbered().map(|(seq, _)| seq).collect();
-    assert_eq!(numbered, [65535, 0, 1]);
+    assert_eq!(numbered, [65535, 0, 1].map(SeqNo));
 
     assert_eq!(ArrivalOffset::from_ticks(8189).ticks(), Some(8189));
     assert_eq!(ArrivalOffset::from_ticks(8190), ArrivalOffset::OVER_RANGE);
@@ -368,15 +368,15 @@ const XR: [u8; 44] = [
 
 #[test]
 fn extended_reports() {
-    let reports = [DlrrReport { ssrc: 2, last_rr: 3, delay_since_last_rr: 4 }];
+    let reports = [DlrrReport { ssrc: Ssrc(2), last_rr: CompactNtp(3), delay_since_last_rr: CompactNtp(4) }];
     let blocks = [
-        XrBlock::ReferenceTime { ntp: 0x0102_0304_0506_0708 },
+        XrBlock::ReferenceTime { ntp: NtpTime(0x0102_0304_0506_0708) },
         XrBlock::Dlrr(reports[..].into()),
         XrBlock::Other { kind: 42, type_specific: 9, body: b"body" },
     ];
-    both_ways(&XR, Packet::Xr(Xr { ssrc: 1, blocks: blocks[..].into() }));
+    both_ways(&XR, Packet::Xr(Xr { ssrc: Ssrc(1), blocks: blocks[..].into() }));
     let odd = [XrBlock::Other { kind: 42, type_specific: 9, body: b"odd" }];
-    fails(Packet::Xr(Xr { ssrc: 1, blocks: odd[..].into() }), Error::OutOfRange);
+    fails(Packet::Xr(Xr { ssrc: Ssrc(1), blocks: odd[..].into() }), Error::OutOfRange);
 }
 
 #[test]

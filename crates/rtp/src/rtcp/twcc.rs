@@ -8,9 +8,9 @@ mod writer;
 use chunk::{CHUNK_LEN, StatusChunk};
 pub use writer::{Arrival, TwccWriter};
 
-use super::frame::{self, HEADER_LEN, take, take_slice, take_u16, take_u32};
-use super::{RawPacket, kind};
-use crate::{Error, ParseError};
+use super::frame::{self, HEADER_LEN, take, take_seq_no, take_slice, take_ssrc, take_u16};
+use super::{RawPacket, Record, kind};
+use crate::{Error, ParseError, SeqNo, Ssrc};
 
 /// Header, two SSRCs, and eight bytes before the chunks.
 const FIXED_LEN: usize = HEADER_LEN + 16;
@@ -26,8 +26,9 @@ const DELTA_MICROS: i32 = 250;
 /// Chunks and deltas have been held against the status count: what is announced is there.
 ///
 /// ```
+/// # use plenary_rtp::SeqNo;
 /// # use plenary_rtp::rtcp::{Packet, ReferenceClock, Twcc, packets};
-/// fn arrivals(feedback: &Twcc<'_>, clock: &mut ReferenceClock) -> Vec<(u16, i64)> {
+/// fn arrivals(feedback: &Twcc<'_>, clock: &mut ReferenceClock) -> Vec<(SeqNo, i64)> {
 ///     let mut micros = clock.micros(feedback.reference_time);
 ///     let mut arrivals = Vec::new();
 ///     for (seq, delta) in feedback.statuses() {
@@ -40,16 +41,16 @@ const DELTA_MICROS: i32 = 250;
 /// }
 /// # let bytes = [0x8f, 205, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2, 0, 9, 0, 3, 0, 0, 1, 0, 0xa8, 0, 4, 8];
 /// # let Some(Ok(Packet::Twcc(feedback))) = packets(&bytes).next() else { panic!() };
-/// # assert_eq!(arrivals(&feedback, &mut ReferenceClock::default()), [(9, 65_000), (11, 67_000)]);
+/// # assert_eq!(arrivals(&feedback, &mut ReferenceClock::default()), [(SeqNo(9), 65_000), (SeqNo(11), 67_000)]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Twcc<'a> {
     /// Who reports.
-    pub sender_ssrc: u32,
+    pub sender_ssrc: Ssrc,
     /// A stream of the transport; of no use, as the numbers run over all of them.
-    pub media_ssrc: u32,
+    pub media_ssrc: Ssrc,
     /// The transport-wide sequence number of the first status.
-    pub base_seq: u16,
+    pub base_seq: SeqNo,
     /// Where the deltas begin: units of 64 ms, 24 bits, signed; wraps after 12 days. [`ReferenceClock`] unwraps it.
     pub reference_time: i32,
     /// Counts the feedback packets, to tell that one was lost; wraps.
@@ -74,9 +75,9 @@ impl ArrivalDelta {
 impl<'a> Twcc<'a> {
     pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, ParseError> {
         let mut rest = raw.body;
-        let sender_ssrc = take_u32(&mut rest)?;
-        let media_ssrc = take_u32(&mut rest)?;
-        let base_seq = take_u16(&mut rest)?;
+        let sender_ssrc = take_ssrc(&mut rest)?;
+        let media_ssrc = take_ssrc(&mut rest)?;
+        let base_seq = take_seq_no(&mut rest)?;
         let status_count = take_u16(&mut rest)?;
         let [t0, t1, t2, feedback_count] = take(&mut rest)?;
         let reference_time = i32::from_be_bytes([t0, t1, t2, 0]) >> (32 - REFERENCE_BITS);
@@ -130,9 +131,9 @@ impl<'a> Twcc<'a> {
 
     /// What stands between the header and the chunks.
     fn write_fixed(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.sender_ssrc.to_be_bytes());
-        out.extend_from_slice(&self.media_ssrc.to_be_bytes());
-        out.extend_from_slice(&self.base_seq.to_be_bytes());
+        self.sender_ssrc.append(out);
+        self.media_ssrc.append(out);
+        out.extend_from_slice(&self.base_seq.0.to_be_bytes());
         out.extend_from_slice(&self.status_count.to_be_bytes());
         let reference = (self.reference_time as u32) << (32 - REFERENCE_BITS);
         out.extend_from_slice(&(reference | u32::from(self.feedback_count)).to_be_bytes());
@@ -148,7 +149,7 @@ fn pad(out: &mut Vec<u8>, len: usize) {
 /// Iterates over the statuses of a [`Twcc`].
 #[derive(Clone, Debug)]
 pub struct TwccStatuses<'a> {
-    seq: u16,
+    seq: SeqNo,
     left: u16,
     chunks: &'a [u8],
     deltas: &'a [u8],
@@ -158,7 +159,7 @@ pub struct TwccStatuses<'a> {
 }
 
 impl Iterator for TwccStatuses<'_> {
-    type Item = (u16, Option<ArrivalDelta>);
+    type Item = (SeqNo, Option<ArrivalDelta>);
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {

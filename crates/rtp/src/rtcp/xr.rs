@@ -1,9 +1,9 @@
 use std::fmt;
 
-use super::frame::{self, take, take_slice, take_u16, take_u32, take_u64};
+use super::frame::{self, take, take_ntp, take_slice, take_ssrc, take_u16};
 use super::records::{Record, word};
 use super::{RawPacket, Records, kind};
-use crate::{Error, ParseError};
+use crate::{CompactNtp, Error, NtpTime, ParseError, Ssrc};
 
 const RRTR: u8 = 4;
 const DLRR: u8 = 5;
@@ -12,7 +12,7 @@ const DLRR: u8 = 5;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Xr<'a> {
     /// Who reports.
-    pub ssrc: u32,
+    pub ssrc: Ssrc,
     /// The report blocks.
     pub blocks: XrBlocks<'a>,
 }
@@ -35,7 +35,7 @@ pub enum XrBlock<'a> {
     /// Receiver reference time, for receivers that send no SR (RFC 3611 §4.4).
     ReferenceTime {
         /// NTP time of the report, as an SR's.
-        ntp: u64,
+        ntp: NtpTime,
     },
     /// DLRR: the answers to reference times (RFC 3611 §4.5).
     Dlrr(Records<'a, DlrrReport>),
@@ -54,17 +54,17 @@ pub enum XrBlock<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DlrrReport {
     /// The receiver that is answered.
-    pub ssrc: u32,
+    pub ssrc: Ssrc,
     /// LRR: the middle 32 bits of its last reference time; 0 if there was none.
-    pub last_rr: u32,
+    pub last_rr: CompactNtp,
     /// DLRR: from that report's arrival to this one, in 65536ths of a second; 0 if there was none.
-    pub delay_since_last_rr: u32,
+    pub delay_since_last_rr: CompactNtp,
 }
 
 impl<'a> Xr<'a> {
     pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, ParseError> {
         let mut rest = raw.body;
-        let ssrc = take_u32(&mut rest)?;
+        let ssrc = take_ssrc(&mut rest)?;
         Ok(Self { ssrc, blocks: XrBlocks { source: Source::Wire(rest) } })
     }
 
@@ -76,7 +76,7 @@ impl<'a> Xr<'a> {
     /// where a packet that was read turns out to be malformed.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         frame::write(out, kind::XR, 0, |out| {
-            out.extend_from_slice(&self.ssrc.to_be_bytes());
+            self.ssrc.append(out);
             self.blocks.iter().try_for_each(|block| block.map_err(|_| Error::OutOfRange)?.append(out))
         })
     }
@@ -108,7 +108,7 @@ fn take_block<'a>(bytes: &mut &'a [u8]) -> Result<XrBlock<'a>, ParseError> {
     *bytes = rest;
     match kind {
         RRTR if body.len() != 8 => Err(ParseError::Truncated),
-        RRTR => take_u64(&mut body).map(|ntp| XrBlock::ReferenceTime { ntp }),
+        RRTR => take_ntp(&mut body).map(|ntp| XrBlock::ReferenceTime { ntp }),
         DLRR if !body.len().is_multiple_of(DlrrReport::LEN) => Err(ParseError::Truncated),
         DLRR => Ok(XrBlock::Dlrr(Records::from_wire(body))),
         _ => Ok(XrBlock::Other { kind, type_specific, body }),
@@ -121,7 +121,7 @@ impl XrBlock<'_> {
         match *self {
             Self::ReferenceTime { ntp } => {
                 out.extend_from_slice(&[RRTR, 0, 0, 0]);
-                out.extend_from_slice(&ntp.to_be_bytes());
+                out.extend_from_slice(&ntp.0.to_be_bytes());
             }
             Self::Dlrr(reports) => {
                 out.extend_from_slice(&[DLRR, 0, 0, 0]);
@@ -145,11 +145,15 @@ impl Record for DlrrReport {
     const LEN: usize = 12;
 
     fn read(bytes: &[u8]) -> Self {
-        Self { ssrc: word(bytes, 0), last_rr: word(bytes, 4), delay_since_last_rr: word(bytes, 8) }
+        Self {
+            ssrc: Ssrc(word(bytes, 0)),
+            last_rr: CompactNtp(word(bytes, 4)),
+            delay_since_last_rr: CompactNtp(word(bytes, 8)),
+        }
     }
 
     fn append(&self, out: &mut Vec<u8>) {
-        for word in [self.ssrc, self.last_rr, self.delay_since_last_rr] {
+        for word in [self.ssrc.0, self.last_rr.0, self.delay_since_last_rr.0] {
             out.extend_from_slice(&word.to_be_bytes());
         }
     }

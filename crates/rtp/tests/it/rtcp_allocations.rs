@@ -5,24 +5,28 @@ use std::time::Duration;
 use plenary_rtp::rtcp::{
     Arrival, Chunk, Item, NackWriter, Packet, Pli, ReportBlock, Sdes, SenderReport, TwccWriter, packets,
 };
+use plenary_rtp::{ExtendedSeqNo, SeqNo, Ssrc};
 
 fn arrivals() -> Vec<Arrival> {
     (0..100)
         .filter(|seq| seq % 9 != 4)
-        .map(|seq| Arrival { seq, at: Duration::from_micros(1_000_000 + seq * 1_300 + seq % 5 * 70_000) })
+        .map(|seq| Arrival {
+            seq: ExtendedSeqNo(seq),
+            at: Duration::from_micros(1_000_000 + seq * 1_300 + seq % 5 * 70_000),
+        })
         .collect()
 }
 
 fn compound() -> Vec<u8> {
     let mut out = Vec::new();
-    let reports = [ReportBlock { ssrc: 9, ..Default::default() }; 2];
-    SenderReport { ssrc: 1, reports: reports[..].into(), ..Default::default() }.write(&mut out).expect("valid");
+    let reports = [ReportBlock { ssrc: Ssrc(9), ..Default::default() }; 2];
+    SenderReport { ssrc: Ssrc(1), reports: reports[..].into(), ..Default::default() }.write(&mut out).expect("valid");
     let items = [Item { kind: Item::CNAME, text: b"somebody" }];
-    let chunks = [Chunk { ssrc: 1, items: items[..].into() }];
+    let chunks = [Chunk { ssrc: Ssrc(1), items: items[..].into() }];
     Sdes { chunks: chunks[..].into() }.write(&mut out).expect("valid");
-    TwccWriter::new(1, 2).write(0, &arrivals(), 1200, &mut out).expect("valid");
-    NackWriter::new(1, 2, [4, 13, 22, 31]).write(1200, &mut out).expect("valid");
-    Pli { sender_ssrc: 1, media_ssrc: 2 }.write(&mut out).expect("valid");
+    TwccWriter::new(Ssrc(1), Ssrc(2)).write(ExtendedSeqNo(0), &arrivals(), 1200, &mut out).expect("valid");
+    NackWriter::new(Ssrc(1), Ssrc(2), [4, 13, 22, 31].map(SeqNo)).write(1200, &mut out).expect("valid");
+    Pli { sender_ssrc: Ssrc(1), media_ssrc: Ssrc(2) }.write(&mut out).expect("valid");
     out
 }
 
@@ -33,7 +37,9 @@ fn a_compound_is_read_without_allocation() {
     let allocations = allocation_counter::measure(|| {
         for packet in packets(&datagram) {
             match packet {
-                Ok(Packet::SenderReport(report)) => seen[0] += report.reports.iter().filter(|r| r.ssrc == 9).count(),
+                Ok(Packet::SenderReport(report)) => {
+                    seen[0] += report.reports.iter().filter(|r| r.ssrc == Ssrc(9)).count()
+                }
                 Ok(Packet::Sdes(sdes)) => {
                     let names = sdes.chunks.iter().flatten().filter_map(|chunk| chunk.cname());
                     seen[1] += names.filter(|name| *name == b"somebody").count();
@@ -55,13 +61,13 @@ fn a_compound_is_read_without_allocation() {
 fn nack_and_transport_feedback_are_written_without_allocation() {
     let arrivals = arrivals();
     let mut out = Vec::with_capacity(1200);
-    let mut writer = TwccWriter::new(1, 2);
-    assert_eq!(writer.write(0, &arrivals, 1200, &mut out), Ok(89), "the writer's own buffer grows once");
+    let mut writer = TwccWriter::new(Ssrc(1), Ssrc(2));
+    assert_eq!(writer.write(ExtendedSeqNo(0), &arrivals, 1200, &mut out), Ok(89), "the writer's own buffer grows once");
     let len = out.len();
     out.clear();
     let allocations = allocation_counter::measure(|| {
-        assert_eq!(writer.write(0, &arrivals, 1200, &mut out), Ok(89));
-        let mut nack = NackWriter::new(1, 2, (0..400).step_by(3));
+        assert_eq!(writer.write(ExtendedSeqNo(0), &arrivals, 1200, &mut out), Ok(89));
+        let mut nack = NackWriter::new(Ssrc(1), Ssrc(2), (0..400).step_by(3).map(SeqNo));
         assert_eq!(nack.write(1000, &mut out), Ok(true));
         assert_eq!(nack.write(1000, &mut out), Ok(false));
     });

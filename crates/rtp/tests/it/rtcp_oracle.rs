@@ -6,6 +6,7 @@ use plenary_rtp::rtcp::{
     Arrival, ArrivalOffset, Bye, Ccfb, CcfbBlock, Chunk, DlrrReport, Fir, FirEntry, Item, Metric, Nack, NackPair,
     Packet, Pli, ReceiverReport, Remb, ReportBlock, Sdes, SenderReport, Twcc, TwccWriter, Xr, XrBlock, packets,
 };
+use plenary_rtp::{CompactNtp, ExtendedSeqNo, NtpTime, RtpTime, SeqNo, Ssrc};
 use plenary_wire::{Bitrate, Ecn};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -35,23 +36,35 @@ fn theirs_read_by_us(packet: &impl Marshal) -> Packet<'static> {
     packet
 }
 
+fn ssrc() -> impl Strategy<Value = Ssrc> {
+    any::<u32>().prop_map(Ssrc)
+}
+
 fn report_blocks() -> impl Strategy<Value = Vec<ReportBlock>> {
     let block = (any::<[u32; 5]>(), any::<u8>(), 0..0x80_0000).prop_map(|(words, fraction_lost, cumulative_lost)| {
-        let [ssrc, highest_seq, jitter, last_sr, delay_since_last_sr] = words;
-        ReportBlock { ssrc, fraction_lost, cumulative_lost, highest_seq, jitter, last_sr, delay_since_last_sr }
+        let [ssrc, highest_seq, jitter, last_sr, delay] = words;
+        ReportBlock {
+            ssrc: Ssrc(ssrc),
+            fraction_lost,
+            cumulative_lost,
+            highest_seq,
+            jitter,
+            last_sr: CompactNtp(last_sr),
+            delay_since_last_sr: CompactNtp(delay),
+        }
     });
     vec(block, 0..=31)
 }
 
 fn their_reports(reports: &[ReportBlock]) -> Vec<theirs::reception_report::ReceptionReport> {
     let report = |block: &ReportBlock| theirs::reception_report::ReceptionReport {
-        ssrc: block.ssrc,
+        ssrc: block.ssrc.0,
         fraction_lost: block.fraction_lost,
         total_lost: block.cumulative_lost as u32,
         last_sequence_number: block.highest_seq,
         jitter: block.jitter,
-        last_sender_report: block.last_sr,
-        delay: block.delay_since_last_sr,
+        last_sender_report: block.last_sr.0,
+        delay: block.delay_since_last_sr.0,
     };
     reports.iter().map(report).collect()
 }
@@ -61,8 +74,17 @@ proptest! {
     fn reports(head: [u32; 4], ntp: u64, blocks in report_blocks()) {
         let [ssrc, rtp_timestamp, packet_count, octet_count] = head;
         let (reports, extension) = (blocks[..].into(), &[][..]);
+        let (ours, ntp_time, rtp_time) = (Ssrc(ssrc), NtpTime(ntp), RtpTime(rtp_timestamp));
         agree(
-            Packet::SenderReport(SenderReport { ssrc, ntp, rtp_timestamp, packet_count, octet_count, reports, extension }),
+            Packet::SenderReport(SenderReport {
+                ssrc: ours,
+                ntp: ntp_time,
+                rtp_timestamp: rtp_time,
+                packet_count,
+                octet_count,
+                reports,
+                extension,
+            }),
             theirs::sender_report::SenderReport {
                 ssrc,
                 ntp_time: ntp,
@@ -74,7 +96,7 @@ proptest! {
             },
         );
         agree(
-            Packet::ReceiverReport(ReceiverReport { ssrc, reports, extension }),
+            Packet::ReceiverReport(ReceiverReport { ssrc: ours, reports, extension }),
             theirs::receiver_report::ReceiverReport { ssrc, reports: their_reports(&blocks), ..Default::default() },
         );
     }
@@ -86,7 +108,7 @@ proptest! {
             .map(|(_, items)| items.iter().map(|(kind, text)| Item { kind: *kind, text }).collect())
             .collect();
         let chunks: Vec<_> =
-            list.iter().zip(&items).map(|((ssrc, _), items)| Chunk { ssrc: *ssrc, items: items[..].into() }).collect();
+            list.iter().zip(&items).map(|((ssrc, _), items)| Chunk { ssrc: Ssrc(*ssrc), items: items[..].into() }).collect();
         let their_chunk = |(source, items): &(u32, Vec<(u8, Vec<u8>)>)| {
             let item = |(kind, text): &(u8, Vec<u8>)| theirs::source_description::SourceDescriptionItem {
                 sdes_type: (*kind).into(),
@@ -105,61 +127,64 @@ proptest! {
 
     // They write a reason always, an empty one too.
     #[test]
-    fn farewells(sources in vec(any::<u32>(), 0..=31), reason in vec(any::<u8>(), 0..=255)) {
+    fn farewells(sources in vec(ssrc(), 0..=31), reason in vec(any::<u8>(), 0..=255)) {
         agree(
             Packet::Bye(Bye { sources: sources[..].into(), reason: Some(&reason) }),
-            theirs::goodbye::Goodbye { sources: sources.clone(), reason: reason.clone().into() },
+            theirs::goodbye::Goodbye { sources: sources.iter().map(|source| source.0).collect(), reason: reason.clone().into() },
         );
     }
 
     #[test]
-    fn picture_requests(sender_ssrc: u32, media_ssrc: u32, list in vec(any::<(u32, u8)>(), 1..40)) {
+    fn picture_requests(sender_ssrc in ssrc(), media_ssrc in ssrc(), list in vec(any::<(u32, u8)>(), 1..40)) {
         agree(
             Packet::Pli(Pli { sender_ssrc, media_ssrc }),
-            theirs::payload_feedbacks::picture_loss_indication::PictureLossIndication { sender_ssrc, media_ssrc },
+            theirs::payload_feedbacks::picture_loss_indication::PictureLossIndication {
+                sender_ssrc: sender_ssrc.0,
+                media_ssrc: media_ssrc.0,
+            },
         );
         use theirs::payload_feedbacks::full_intra_request as their_fir;
-        let entries: Vec<_> = list.iter().map(|&(ssrc, seq)| FirEntry { ssrc, seq }).collect();
+        let entries: Vec<_> = list.iter().map(|&(ssrc, seq)| FirEntry { ssrc: Ssrc(ssrc), seq }).collect();
         let fir = list.iter().map(|&(ssrc, sequence_number)| their_fir::FirEntry { ssrc, sequence_number }).collect();
         agree(
             Packet::Fir(Fir { sender_ssrc, media_ssrc, entries: entries[..].into() }),
-            their_fir::FullIntraRequest { sender_ssrc, media_ssrc, fir },
+            their_fir::FullIntraRequest { sender_ssrc: sender_ssrc.0, media_ssrc: media_ssrc.0, fir },
         );
     }
 
     // Their rate is an f32: exact for 18 bits.
     #[test]
     fn maximum_bitrates(
-        sender_ssrc: u32,
+        sender_ssrc in ssrc(),
         mantissa in 0..1_u64 << 18,
         exponent in 0..=46_u32,
-        ssrcs in vec(any::<u32>(), 0..=255),
+        ssrcs in vec(ssrc(), 0..=255),
     ) {
         agree(
             Packet::Remb(Remb { sender_ssrc, bitrate: Bitrate::from_bps(mantissa << exponent), ssrcs: ssrcs[..].into() }),
             theirs::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate {
-                sender_ssrc,
+                sender_ssrc: sender_ssrc.0,
                 bitrate: (mantissa << exponent) as f32,
-                ssrcs: ssrcs.clone(),
+                ssrcs: ssrcs.iter().map(|ssrc| ssrc.0).collect(),
             },
         );
     }
 
     #[test]
-    fn negative_acknowledgements(sender_ssrc: u32, media_ssrc: u32, list in vec(any::<(u16, u16)>(), 1..200)) {
+    fn negative_acknowledgements(sender_ssrc in ssrc(), media_ssrc in ssrc(), list in vec(any::<(u16, u16)>(), 1..200)) {
         use theirs::transport_feedbacks::transport_layer_nack as their_nack;
-        let pairs: Vec<_> = list.iter().map(|&(seq, following)| NackPair { seq, following }).collect();
+        let pairs: Vec<_> = list.iter().map(|&(seq, following)| NackPair { seq: SeqNo(seq), following }).collect();
         let pair = |&(packet_id, lost_packets): &(u16, u16)| their_nack::NackPair { packet_id, lost_packets };
         let nacks: Vec<_> = list.iter().map(pair).collect();
         let ours = Nack { sender_ssrc, media_ssrc, pairs: pairs[..].into() };
-        let lost: Vec<u16> = nacks.iter().flat_map(|pair| pair.into_iter()).collect();
+        let lost: Vec<_> = nacks.iter().flat_map(|pair| pair.into_iter()).map(SeqNo).collect();
         prop_assert_eq!(ours.lost().collect::<Vec<_>>(), lost);
-        agree(Packet::Nack(ours), their_nack::TransportLayerNack { sender_ssrc, media_ssrc, nacks });
+        agree(Packet::Nack(ours), their_nack::TransportLayerNack { sender_ssrc: sender_ssrc.0, media_ssrc: media_ssrc.0, nacks });
     }
 
     #[test]
     fn congestion_feedback(
-        sender_ssrc: u32,
+        sender_ssrc in ssrc(),
         report_timestamp: u32,
         list in vec((any::<u32>(), any::<u16>(), vec(prop::option::of((0..4_u8, 0..8190_u16)), 0..20)), 0..6),
     ) {
@@ -174,7 +199,11 @@ proptest! {
         let blocks: Vec<_> = list
             .iter()
             .zip(&metrics)
-            .map(|(&(ssrc, begin_seq, _), metrics)| CcfbBlock { ssrc, begin_seq, metrics: metrics[..].into() })
+            .map(|(&(ssrc, begin_seq, _), metrics)| CcfbBlock {
+                ssrc: Ssrc(ssrc),
+                begin_seq: SeqNo(begin_seq),
+                metrics: metrics[..].into(),
+            })
             .collect();
         let their_metric = |metric: &Option<(u8, u16)>| their_ccfb::CcFeedbackMetricBlock {
             received: metric.is_some(),
@@ -195,25 +224,29 @@ proptest! {
             })
             .collect();
         agree(
-            Packet::Ccfb(Ccfb { sender_ssrc, blocks: blocks[..].into(), timestamp: report_timestamp }),
-            their_ccfb::CcFeedbackReport { sender_ssrc, report_blocks, report_timestamp },
+            Packet::Ccfb(Ccfb { sender_ssrc, blocks: blocks[..].into(), timestamp: CompactNtp(report_timestamp) }),
+            their_ccfb::CcFeedbackReport { sender_ssrc: sender_ssrc.0, report_blocks, report_timestamp },
         );
     }
 
     #[test]
-    fn extended_reports(ssrc: u32, ntp: u64, list in vec(any::<[u32; 3]>(), 0..10)) {
+    fn extended_reports(ssrc in ssrc(), ntp: u64, list in vec(any::<[u32; 3]>(), 0..10)) {
         use theirs::extended_report as their_xr;
         let reports: Vec<_> = list
             .iter()
-            .map(|&[ssrc, last_rr, delay_since_last_rr]| DlrrReport { ssrc, last_rr, delay_since_last_rr })
+            .map(|&[ssrc, last_rr, delay_since_last_rr]| DlrrReport {
+                ssrc: Ssrc(ssrc),
+                last_rr: CompactNtp(last_rr),
+                delay_since_last_rr: CompactNtp(delay_since_last_rr),
+            })
             .collect();
-        let blocks = [XrBlock::Dlrr(reports[..].into()), XrBlock::ReferenceTime { ntp }];
+        let blocks = [XrBlock::Dlrr(reports[..].into()), XrBlock::ReferenceTime { ntp: NtpTime(ntp) }];
         let reports =
             list.iter().map(|&[ssrc, last_rr, dlrr]| their_xr::DLRRReport { ssrc, last_rr, dlrr }).collect();
         agree(
             Packet::Xr(Xr { ssrc, blocks: blocks[..].into() }),
             their_xr::ExtendedReport {
-                sender_ssrc: ssrc,
+                sender_ssrc: ssrc.0,
                 reports: vec![
                     Box::new(their_xr::DLRRReportBlock { reports }),
                     Box::new(their_xr::ReceiverReferenceTimeReportBlock { ntp_timestamp: ntp }),
@@ -244,7 +277,7 @@ fn their_statuses(feedback: &their_twcc::TransportLayerCc) -> Vec<(u16, Option<i
 }
 
 fn our_statuses(feedback: &Twcc<'_>) -> Vec<(u16, Option<i64>)> {
-    feedback.statuses().map(|(seq, delta)| (seq, delta.map(|delta| delta.as_micros().into()))).collect()
+    feedback.statuses().map(|(seq, delta)| (seq.0, delta.map(|delta| delta.as_micros().into()))).collect()
 }
 
 fn symbol(index: u8) -> their_twcc::SymbolTypeTcc {
@@ -284,10 +317,10 @@ proptest! {
         for (gap, delta) in steps {
             seq += gap;
             at += delta;
-            arrivals.push(Arrival { seq, at: Duration::from_micros(at as u64) });
+            arrivals.push(Arrival { seq: ExtendedSeqNo(seq), at: Duration::from_micros(at as u64) });
         }
         let mut bytes = Vec::new();
-        prop_assert_eq!(TwccWriter::new(1, 2).write(base, &arrivals, 4000, &mut bytes), Ok(arrivals.len()));
+        prop_assert_eq!(TwccWriter::new(Ssrc(1), Ssrc(2)).write(ExtendedSeqNo(base), &arrivals, 4000, &mut bytes), Ok(arrivals.len()));
         let Some(Ok(Packet::Twcc(ours))) = packets(&bytes).next() else { panic!("another type") };
         let read = theirs::packet::unmarshal(&mut &bytes[..]).expect("they read it");
         let theirs = read[0].as_any().downcast_ref::<their_twcc::TransportLayerCc>().expect("feedback");
@@ -304,7 +337,7 @@ proptest! {
             })
             .collect();
         let written: Vec<_> =
-            arrivals.iter().map(|a| (a.seq as u16, a.at.as_micros() as i64 / 250 * 250)).collect();
+            arrivals.iter().map(|a| (a.seq.0 as u16, a.at.as_micros() as i64 / 250 * 250)).collect();
         prop_assert_eq!(read, written);
     }
 
@@ -347,7 +380,7 @@ proptest! {
         let len = their_statuses(&theirs).len();
         theirs.packet_status_count = len as u16;
         let Packet::Twcc(ours) = theirs_read_by_us(&theirs) else { panic!("another type") };
-        prop_assert_eq!((ours.sender_ssrc, ours.media_ssrc, ours.base_seq), (3, 4, base));
+        prop_assert_eq!((ours.sender_ssrc, ours.media_ssrc, ours.base_seq), (Ssrc(3), Ssrc(4), SeqNo(base)));
         prop_assert_eq!((ours.reference_time as u32 & 0xff_ffff, ours.feedback_count), (reference_time, fb_pkt_count));
         prop_assert_eq!(our_statuses(&ours), their_statuses(&theirs));
     }
@@ -357,8 +390,8 @@ proptest! {
 #[test]
 fn they_lose_the_compound_to_a_truncated_trailing_packet() {
     let mut datagram = Vec::new();
-    SenderReport { ssrc: 1, ..Default::default() }.write(&mut datagram).expect("valid");
-    Pli { sender_ssrc: 1, media_ssrc: 2 }.write(&mut datagram).expect("valid");
+    SenderReport { ssrc: Ssrc(1), ..Default::default() }.write(&mut datagram).expect("valid");
+    Pli { sender_ssrc: Ssrc(1), media_ssrc: Ssrc(2) }.write(&mut datagram).expect("valid");
     datagram.truncate(datagram.len() - 4);
     assert!(theirs::packet::unmarshal(&mut &datagram[..]).is_err());
     assert!(matches!(packets(&datagram).next(), Some(Ok(Packet::SenderReport(_)))));

@@ -3,6 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::ExtendedSeqNo;
 use crate::rtcp::{Packet, packets};
 
 fn read(bytes: &[u8]) -> Result<Twcc<'_>, ParseError> {
@@ -29,7 +30,7 @@ fn feedback(count: u16, rest: &[u8]) -> Vec<u8> {
 fn statuses(bytes: &[u8]) -> Vec<(u16, Option<i32>)> {
     let feedback = read(bytes).expect("well formed");
     assert_eq!(feedback.statuses().len(), feedback.statuses().count());
-    feedback.statuses().map(|(seq, delta)| (seq, delta.map(ArrivalDelta::as_micros))).collect()
+    feedback.statuses().map(|(seq, delta)| (seq.0, delta.map(ArrivalDelta::as_micros))).collect()
 }
 
 #[test]
@@ -37,7 +38,7 @@ fn all_chunk_forms_are_read() {
     // A run of two small deltas, a vector of one bit (lost, small, 12 × lost), one of two bits (large, lost, small …).
     let bytes = feedback(19, &[0x20, 2, 0b1001_0000, 0, 0b1110_0001, 0, 4, 255, 1, 0x80, 0, 9]);
     let read = read(&bytes).expect("well formed");
-    assert_eq!((read.sender_ssrc, read.media_ssrc, read.base_seq), (1, 2, 65534));
+    assert_eq!((read.sender_ssrc, read.media_ssrc, read.base_seq), (Ssrc(1), Ssrc(2), SeqNo(65534)));
     assert_eq!((read.reference_time, read.feedback_count, read.status_count()), (-2, 7, 19));
     let received: Vec<_> = statuses(&bytes).into_iter().filter(|(_, delta)| delta.is_some()).collect();
     assert_eq!(
@@ -99,18 +100,19 @@ fn reference_times_unwrap_both_ways() {
 }
 
 fn arrivals(list: &[(u64, u64)]) -> Vec<Arrival> {
-    list.iter().map(|&(seq, micros)| Arrival { seq, at: Duration::from_micros(micros) }).collect()
+    list.iter().map(|&(seq, micros)| Arrival { seq: ExtendedSeqNo(seq), at: Duration::from_micros(micros) }).collect()
 }
 
 /// Writes all arrivals. Gives the packets.
-fn write_all(mut base: u64, mut arrivals: &[Arrival], size_max: usize) -> Vec<Vec<u8>> {
-    let mut writer = TwccWriter::new(1, 2);
+fn write_all(base: u64, mut arrivals: &[Arrival], size_max: usize) -> Vec<Vec<u8>> {
+    let mut writer = TwccWriter::new(Ssrc(1), Ssrc(2));
+    let mut base = ExtendedSeqNo(base);
     let mut packets = Vec::new();
     while !arrivals.is_empty() {
         let mut out = Vec::new();
         let taken = writer.write(base, arrivals, size_max, &mut out).expect("it can be written");
         assert!(out.len() <= size_max && out.len() % 4 == 0);
-        base = arrivals[taken - 1].seq + 1;
+        base = ExtendedSeqNo(arrivals[taken - 1].seq.0 + 1);
         arrivals = &arrivals[taken..];
         packets.push(out);
     }
@@ -130,7 +132,7 @@ fn read_all(packets: &[Vec<u8>]) -> Vec<(u16, Option<i64>)> {
                 micros += i64::from(delta.as_micros());
                 micros / 250
             });
-            told.push((seq, at));
+            told.push((seq.0, at));
         }
     }
     told
@@ -173,16 +175,20 @@ fn a_gap_of_all_numbers_keeps_the_latest() {
     assert_eq!(feedback.len(), 2);
     for (feedback, seq) in feedback.iter().zip([100_000_u64, 300_000]) {
         assert_eq!(feedback.status_count(), 65535);
-        assert_eq!(feedback.statuses().filter_map(|(seq, at)| at.map(|_| seq)).collect::<Vec<_>>(), [seq as u16]);
+        assert_eq!(
+            feedback.statuses().filter_map(|(seq, at)| at.map(|_| seq)).collect::<Vec<_>>(),
+            [SeqNo(seq as u16)]
+        );
         assert_eq!(feedback.chunks.len(), 18);
     }
 }
 
 #[test]
 fn what_cant_be_written_is_refused() {
-    let mut writer = TwccWriter::new(1, 2);
+    let mut writer = TwccWriter::new(Ssrc(1), Ssrc(2));
     let mut out = vec![9];
-    let mut write = |base, list: &[(u64, u64)], size_max| writer.write(base, &arrivals(list), size_max, &mut out);
+    let mut write =
+        |base, list: &[(u64, u64)], size_max| writer.write(ExtendedSeqNo(base), &arrivals(list), size_max, &mut out);
     assert_eq!(write(0, &[(1, 0), (1, 0)], 1200), Err(Error::OutOfRange), "a number twice");
     assert_eq!(write(0, &[(2, 0), (1, 0)], 1200), Err(Error::OutOfRange), "out of order");
     assert_eq!(write(3, &[(2, 0)], 1200), Err(Error::OutOfRange), "before the base");
@@ -294,7 +300,7 @@ proptest! {
         let deltas: usize = row.iter().map(|symbol| usize::from(*symbol)).sum();
         prop_assert_eq!(feedback.chunks.len() + feedback.deltas.len(), search.last_chunk().0 as usize + deltas);
         let received: Vec<_> = feedback.statuses().filter_map(|(seq, delta)| delta.map(|_| seq)).collect();
-        let expected: Vec<_> = arrivals_of(&row).iter().map(|arrival| arrival.seq as u16).collect();
+        let expected: Vec<_> = arrivals_of(&row).iter().map(|arrival| arrival.seq.seq_no()).collect();
         prop_assert_eq!(received, expected);
     }
 
@@ -336,9 +342,9 @@ proptest! {
     fn each_packet_takes_as_many_as_fit(symbols in symbols(20), size_max in 44..120_usize) {
         let all = arrivals_of(&symbols);
         let mut out = Vec::new();
-        let taken = TwccWriter::new(1, 2).write(0, &all, size_max, &mut out).expect("it can be written");
+        let taken = TwccWriter::new(Ssrc(1), Ssrc(2)).write(ExtendedSeqNo(0), &all, size_max, &mut out).expect("it can be written");
         if let Some(next) = all.get(taken) {
-            let row: Vec<u8> = symbols[..=next.seq as usize].to_vec();
+            let row: Vec<u8> = symbols[..=next.seq.0 as usize].to_vec();
             prop_assert!((FIXED_LEN + least(&row)).next_multiple_of(4) > size_max);
         }
     }

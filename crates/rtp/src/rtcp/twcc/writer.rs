@@ -2,14 +2,14 @@ use std::time::Duration;
 
 use super::chunk::{CHUNK_LEN, LARGE, LONG_LEN, LOST, RUN_MAX, SHORT_LEN, SMALL, StatusChunk};
 use super::{FIXED_LEN, Twcc, pad};
-use crate::Error;
 use crate::rtcp::{frame, kind};
+use crate::{Error, ExtendedSeqNo, Ssrc};
 
 /// A packet that arrived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Arrival {
-    /// Its transport-wide sequence number, unwrapped.
-    pub seq: u64,
+    /// Its transport-wide sequence number.
+    pub seq: ExtendedSeqNo,
     /// When, since an instant of the caller's that never changes.
     pub at: Duration,
 }
@@ -26,25 +26,26 @@ pub struct Arrival {
 /// ```
 /// use std::time::Duration;
 /// use plenary_rtp::rtcp::{Arrival, TwccWriter};
+/// use plenary_rtp::{ExtendedSeqNo, Ssrc};
 ///
 /// let at = Duration::from_millis;
-/// let arrivals = [Arrival { seq: 70_000, at: at(5) }, Arrival { seq: 70_002, at: at(7) }];
-/// let mut writer = TwccWriter::new(1, 2);
-/// let (mut base, mut rest) = (70_000, &arrivals[..]); // `base` is the number after the last that was reported
+/// let arrivals = [(70_000, 5), (70_002, 7)].map(|(seq, ms)| Arrival { seq: ExtendedSeqNo(seq), at: at(ms) });
+/// let mut writer = TwccWriter::new(Ssrc(1), Ssrc(2));
+/// let (mut base, mut rest) = (ExtendedSeqNo(70_000), &arrivals[..]); // `base` is the number after the last that was reported
 /// while !rest.is_empty() {
 ///     let mut out = Vec::new();
 ///     let taken = writer.write(base, rest, 1200, &mut out)?;
-///     base = rest[taken - 1].seq + 1;
+///     base = ExtendedSeqNo(rest[taken - 1].seq.0 + 1);
 ///     rest = &rest[taken..];
 ///     assert_eq!(out.len(), 24); // and is sent
 /// }
-/// assert_eq!(base, 70_003);
+/// assert_eq!(base.0, 70_003);
 /// # Ok::<(), plenary_rtp::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct TwccWriter {
-    sender_ssrc: u32,
-    media_ssrc: u32,
+    sender_ssrc: Ssrc,
+    media_ssrc: Ssrc,
     feedback_count: u8,
     choices: Vec<Choice>,
 }
@@ -61,7 +62,7 @@ struct Plan {
 
 impl TwccWriter {
     /// A writer of feedback on the transport that `media_ssrc` is a stream of.
-    pub const fn new(sender_ssrc: u32, media_ssrc: u32) -> Self {
+    pub const fn new(sender_ssrc: Ssrc, media_ssrc: Ssrc) -> Self {
         Self { sender_ssrc, media_ssrc, feedback_count: 0, choices: Vec::new() }
     }
 
@@ -80,18 +81,18 @@ impl TwccWriter {
     /// `size_max` can't hold the first arrival (44 bytes always can). Nothing is written then.
     pub fn write(
         &mut self,
-        base: u64,
+        base: ExtendedSeqNo,
         arrivals: &[Arrival],
         size_max: usize,
         out: &mut Vec<u8>,
     ) -> Result<usize, Error> {
         let Some(first) = arrivals.first() else { return Ok(0) };
-        let plan = self.plan(base.max(first.seq.saturating_sub(STATUSES_MAX - 1)), arrivals, size_max)?;
+        let plan = self.plan(base.0.max(first.seq.0.saturating_sub(STATUSES_MAX - 1)), arrivals, size_max)?;
         let taken = arrivals.get(..plan.arrivals).unwrap_or_default();
         let feedback = Twcc {
             sender_ssrc: self.sender_ssrc,
             media_ssrc: self.media_ssrc,
-            base_seq: plan.base as u16,
+            base_seq: ExtendedSeqNo(plan.base).seq_no(),
             reference_time: plan.reference as i32,
             feedback_count: self.feedback_count,
             status_count: plan.statuses as u16,
@@ -118,7 +119,7 @@ impl TwccWriter {
         let mut deltas_len = 0;
         let mut last = reference * TICKS_PER_REFERENCE;
         for arrival in arrivals {
-            let offset = arrival.seq.checked_sub(base).ok_or(Error::OutOfRange)?;
+            let offset = arrival.seq.0.checked_sub(base).ok_or(Error::OutOfRange)?;
             let lost = offset.checked_sub(search.position as u64).ok_or(Error::OutOfRange)?;
             let Ok(delta) = i16::try_from(ticks(arrival.at) - last) else { break };
             if offset >= STATUSES_MAX {
@@ -191,7 +192,7 @@ impl TwccWriter {
             let mut chunk = choice.chunk();
             let chunk_start = position;
             position += usize::from(choice.len());
-            while let Some(arrival) = arrivals.next_if(|arrival| arrival.seq - plan.base < position as u64) {
+            while let Some(arrival) = arrivals.next_if(|arrival| arrival.seq.0 - plan.base < position as u64) {
                 let delta = (ticks(arrival.at) - last) as i16;
                 last += i64::from(delta);
                 if symbol(delta) == LARGE || choice.form() == Choice::RUN_LARGE {
@@ -199,7 +200,7 @@ impl TwccWriter {
                 } else {
                     out.push(delta as u8);
                 }
-                let index = (arrival.seq - plan.base) as usize - chunk_start;
+                let index = (arrival.seq.0 - plan.base) as usize - chunk_start;
                 chunk.set_symbol(index as u16, symbol(delta));
             }
             out[chunk_at..chunk_at + CHUNK_LEN].copy_from_slice(&chunk.to_word().to_be_bytes());
