@@ -62,7 +62,7 @@ mod check {
 
     /// The element is written as `data`, and read back from it.
     #[track_caller]
-    pub(super) fn both_ways<'a, E: Element<'a> + PartialEq + core::fmt::Debug>(element: &E, data: &'a [u8]) {
+    pub(super) fn both_ways<'a, E: Element<'a> + PartialEq + std::fmt::Debug>(element: &E, data: &'a [u8]) {
         let mut bytes = [0xa5; 300];
         let length = element.encoded_len();
         element.write(&mut bytes[..length]);
@@ -71,7 +71,7 @@ mod check {
     }
 
     #[track_caller]
-    pub(super) fn refused<'a, E: Element<'a> + core::fmt::Debug>(data: &'a [u8], reason: ParseError) {
+    pub(super) fn refused<'a, E: Element<'a> + std::fmt::Debug>(data: &'a [u8], reason: ParseError) {
         assert_eq!(E::parse(data).map(|_| ()), Err(reason));
     }
 }

@@ -33,25 +33,6 @@ impl NtpTime {
     pub const fn compact(self) -> CompactNtp {
         CompactNtp((self.0 >> 16) as u32)
     }
-
-    /// The 24 bits of the abs-send-time header extension: 6 of seconds, 18 of their fraction (3.8 us). They wrap every
-    /// 64 s.
-    pub const fn abs_send_time(self) -> u32 {
-        (self.0 >> 14) as u32 & 0xff_ffff
-    }
-
-    /// The time nearest to this one with this abs-send-time: less than 32 s ahead, or at most 32 s behind. Bits above
-    /// the low 24 are ignored.
-    ///
-    /// The reference is the receiver's clock at arrival, or the time of a neighbouring packet: sender and receiver need
-    /// not agree on the time for differences to be right.
-    #[must_use]
-    pub const fn nearest_abs_send_time(self, abs_send_time: u32) -> Self {
-        // Both are shifted to the top of 32 bits, so that the sign of their difference is the direction.
-        let distance = (abs_send_time << 8).wrapping_sub(self.abs_send_time() << 8).cast_signed() >> 8;
-        let whole = self.0 & !((1 << 14) - 1);
-        Self(whole.wrapping_add_signed((distance as i64) << 14))
-    }
 }
 
 /// The middle 32 bits of an [`NtpTime`]: 16 of seconds, 16 of their fraction (15 us). They wrap every 18 h.
@@ -127,17 +108,6 @@ mod tests {
         assert_eq!(CompactNtp::from_duration(Duration::MAX), CompactNtp(u32::MAX));
     }
 
-    #[test]
-    fn abs_send_time_wraps_every_64_seconds() {
-        let now = NtpTime((64 * 1000 + 1) << 32);
-        assert_eq!(now.abs_send_time(), 1 << 18);
-        let before_the_wrap = now.nearest_abs_send_time(63 << 18 | 0xff00_0000);
-        assert_eq!(before_the_wrap, NtpTime((64 * 1000 - 1) << 32));
-        assert_eq!(before_the_wrap.nearest_abs_send_time(1 << 18), now);
-        assert_eq!(now.nearest_abs_send_time(33 << 18), NtpTime((64 * 1000 - 31) << 32));
-        assert_eq!(now.nearest_abs_send_time(32 << 18), NtpTime((64 * 1000 + 32) << 32));
-    }
-
     proptest! {
         #[test]
         fn unix_time_comes_back(secs in 0..1u64 << 32, nanos in 0..1_000_000_000u32) {
@@ -148,14 +118,6 @@ mod tests {
         #[test]
         fn compact_delays_come_back(bits: u32) {
             prop_assert_eq!(CompactNtp::from_duration(CompactNtp(bits).to_duration()), CompactNtp(bits));
-        }
-
-        #[test]
-        fn abs_send_time_is_found_near_any_reference(time: u64, off in -31_999..32_000i64) {
-            let sent = NtpTime(time);
-            let reference = NtpTime(time.wrapping_add_signed((off << 32) / 1000));
-            let found = reference.nearest_abs_send_time(sent.abs_send_time());
-            prop_assert_eq!(found.0 >> 14, sent.0 >> 14);
         }
     }
 }

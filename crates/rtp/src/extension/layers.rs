@@ -1,6 +1,6 @@
 //! Which layers a sender sends, and at which rate.
 
-use core::fmt;
+use std::fmt;
 
 use plenary_wire::Bitrate;
 

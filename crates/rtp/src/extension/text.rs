@@ -1,6 +1,6 @@
 //! Names in elements: which media section, which encoding.
 
-use core::fmt;
+use std::fmt;
 
 use super::Element;
 use crate::{Error, ParseError};
@@ -45,7 +45,7 @@ fn check(bytes: &[u8], allowed: Allowed) -> Result<&str, ParseError> {
     if !bytes.iter().copied().all(allowed) {
         return Err(ParseError::Reserved);
     }
-    core::str::from_utf8(bytes).map_err(|_| ParseError::Reserved)
+    std::str::from_utf8(bytes).map_err(|_| ParseError::Reserved)
 }
 
 macro_rules! name {

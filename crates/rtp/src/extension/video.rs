@@ -1,6 +1,6 @@
 //! How a picture is shown: turned, and when.
 
-use core::time::Duration;
+use std::time::Duration;
 
 use super::{Element, exactly};
 use crate::{Error, ParseError};

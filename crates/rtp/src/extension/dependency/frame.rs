@@ -1,6 +1,6 @@
 //! What one frame depends on, and who depends on it.
 
-use core::fmt;
+use std::fmt;
 
 use super::{CHAINS_MAX, DECODE_TARGETS_MAX, FRAME_DIFF_MAX, FRAME_DIFFS_MAX};
 use crate::Error;

@@ -1,7 +1,7 @@
 //! The structure of a stream as packets bring it.
 
 use super::{Descriptor, Layout, Structure};
-use crate::ParseError;
+use crate::{ExtendedSeqNo, ParseError};
 
 /// The structure that the packets of one stream refer to, and its active decode targets: one for each SSRC that carries
 /// media.
@@ -17,10 +17,10 @@ pub struct StructureState {
 struct Current {
     structure: Box<Structure>,
     /// The packet that first brought the structure.
-    since: u64,
+    since: ExtendedSeqNo,
     active: u32,
     /// The packet that last told the active decode targets.
-    active_since: u64,
+    active_since: ExtendedSeqNo,
 }
 
 impl StructureState {
@@ -31,14 +31,14 @@ impl StructureState {
 
     /// Reads the descriptor of a packet, and keeps what it says for those after it.
     ///
-    /// `sequence` is the packet's sequence number without wrap; that of a retransmission is the original's. Allocates
+    /// `sequence` is the packet's sequence number; that of a retransmission is the original's. Allocates
     /// only if a structure is attached.
     ///
     /// # Errors
     ///
     /// [`ParseError::UnknownStructure`] also if the packet is older than the one that brought the structure, as that
     /// may be another than the one it means; the others as [`Descriptor::parse`]. Nothing is kept then.
-    pub fn parse(&mut self, data: &[u8], sequence: u64) -> Result<(Descriptor, Layout), ParseError> {
+    pub fn parse(&mut self, data: &[u8], sequence: ExtendedSeqNo) -> Result<(Descriptor, Layout), ParseError> {
         let known = self.current.as_ref().filter(|current| sequence >= current.since);
         let parsed = Descriptor::parse(data, known.map(|current| &*current.structure))?;
         let mask = parsed.descriptor.active_decode_targets;
@@ -64,7 +64,7 @@ impl StructureState {
         self.current.as_ref().map(|current| current.active)
     }
 
-    fn attach(&mut self, structure: Box<Structure>, mask: Option<u32>, sequence: u64) {
+    fn attach(&mut self, structure: Box<Structure>, mask: Option<u32>, sequence: ExtendedSeqNo) {
         // AV1 RTP §A.4: a structure without a mask makes all targets active.
         let active = mask.unwrap_or_else(|| structure.all_decode_targets());
         match &mut self.current {
@@ -77,7 +77,7 @@ impl StructureState {
 }
 
 impl Current {
-    const fn set_active(&mut self, mask: u32, sequence: u64) {
+    fn set_active(&mut self, mask: u32, sequence: ExtendedSeqNo) {
         if sequence >= self.active_since {
             self.active = mask;
             self.active_since = sequence;

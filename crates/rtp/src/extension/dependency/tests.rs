@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Error, ParseError, Resolution};
+use crate::{Error, ExtendedSeqNo, ParseError, Resolution};
 
 fn dtis(letters: &str) -> Dtis {
     let dtis: Vec<_> = letters
@@ -240,17 +240,17 @@ mod state {
     fn a_mask_holds_until_the_next_one() {
         let structure = l2t2(0);
         let mut state = StructureState::new();
-        assert_eq!(state.parse(&[0xc1, 0, 1], 9), Err(ParseError::UnknownStructure));
+        assert_eq!(state.parse(&[0xc1, 0, 1], ExtendedSeqNo(9)), Err(ParseError::UnknownStructure));
         assert_eq!(state.active_decode_targets(), None);
-        state.parse(&key_frame(&structure, 1), 10).unwrap();
+        state.parse(&key_frame(&structure, 1), ExtendedSeqNo(10)).unwrap();
         assert_eq!((state.structure(), state.active_decode_targets()), (Some(&structure), Some(0b1111)));
-        state.parse(&with_mask(&structure, 2, 0b0011), 20).unwrap();
-        state.parse(&with_mask(&structure, 2, 0b0111), 15).unwrap();
-        state.parse(&[0xc1, 0, 3], 21).unwrap();
+        state.parse(&with_mask(&structure, 2, 0b0011), ExtendedSeqNo(20)).unwrap();
+        state.parse(&with_mask(&structure, 2, 0b0111), ExtendedSeqNo(15)).unwrap();
+        state.parse(&[0xc1, 0, 3], ExtendedSeqNo(21)).unwrap();
         assert_eq!(state.active_decode_targets(), Some(0b0011), "the late mask of packet 15 is overruled");
-        state.parse(&key_frame(&structure, 1), 10).unwrap();
+        state.parse(&key_frame(&structure, 1), ExtendedSeqNo(10)).unwrap();
         assert_eq!(state.active_decode_targets(), Some(0b0011), "so is the key frame that comes once more");
-        state.parse(&key_frame(&structure, 4), 22).unwrap();
+        state.parse(&key_frame(&structure, 4), ExtendedSeqNo(22)).unwrap();
         assert_eq!(state.active_decode_targets(), Some(0b1111));
     }
 
@@ -258,14 +258,14 @@ mod state {
     fn a_late_packet_does_not_bring_back_an_old_structure() {
         let (old, new) = (l2t2(0), l2t2(10));
         let mut state = StructureState::new();
-        state.parse(&key_frame(&old, 1), 10).unwrap();
-        state.parse(&key_frame(&new, 5), 30).unwrap();
+        state.parse(&key_frame(&old, 1), ExtendedSeqNo(10)).unwrap();
+        state.parse(&key_frame(&new, 5), ExtendedSeqNo(30)).unwrap();
         // It can be read by itself, but nothing follows from it.
-        let (descriptor, _) = state.parse(&key_frame(&old, 1), 10).unwrap();
+        let (descriptor, _) = state.parse(&key_frame(&old, 1), ExtendedSeqNo(10)).unwrap();
         assert_eq!(descriptor.header.template_id, 0);
         assert_eq!(state.structure(), Some(&new));
-        assert_eq!(state.parse(&[0xc1, 0, 2], 11), Err(ParseError::UnknownStructure));
-        assert!(state.parse(&[0xc0 | 11, 0, 6], 31).is_ok());
+        assert_eq!(state.parse(&[0xc1, 0, 2], ExtendedSeqNo(11)), Err(ParseError::UnknownStructure));
+        assert!(state.parse(&[0xc0 | 11, 0, 6], ExtendedSeqNo(31)).is_ok());
     }
 
     // Browsers always begin at template id 0, so an id alone can't tell two structures apart.
@@ -274,28 +274,28 @@ mod state {
         let old = l2t2(0);
         let new = Structure::new(0, old.templates()[..3].to_vec(), &[0, 0, 1, 1], &[]).unwrap();
         let mut state = StructureState::new();
-        state.parse(&key_frame(&old, 1), 10).unwrap();
-        state.parse(&key_frame(&new, 5), 30).unwrap();
-        assert_eq!(state.parse(&[0xc1, 0, 2], 11), Err(ParseError::UnknownStructure));
+        state.parse(&key_frame(&old, 1), ExtendedSeqNo(10)).unwrap();
+        state.parse(&key_frame(&new, 5), ExtendedSeqNo(30)).unwrap();
+        assert_eq!(state.parse(&[0xc1, 0, 2], ExtendedSeqNo(11)), Err(ParseError::UnknownStructure));
     }
 
     #[test]
     fn packets_before_a_repeated_structure_are_still_read() {
         let structure = l2t2(0);
         let mut state = StructureState::new();
-        state.parse(&key_frame(&structure, 1), 10).unwrap();
-        state.parse(&key_frame(&structure, 5), 30).unwrap();
-        assert!(state.parse(&[0xc1, 0, 4], 29).is_ok());
+        state.parse(&key_frame(&structure, 1), ExtendedSeqNo(10)).unwrap();
+        state.parse(&key_frame(&structure, 5), ExtendedSeqNo(30)).unwrap();
+        assert!(state.parse(&[0xc1, 0, 4], ExtendedSeqNo(29)).is_ok());
     }
 
     #[test]
     fn refused_bytes_change_nothing() {
         let (old, new) = (l2t2(0), l2t2(10));
         let mut state = StructureState::new();
-        state.parse(&key_frame(&old, 1), 10).unwrap();
+        state.parse(&key_frame(&old, 1), ExtendedSeqNo(10)).unwrap();
         let mut bad = key_frame(&new, 2);
         bad[0] = 0xc0; // no template of the structure beside it
-        assert_eq!(state.parse(&bad, 20), Err(ParseError::UnknownStructure));
+        assert_eq!(state.parse(&bad, ExtendedSeqNo(20)), Err(ParseError::UnknownStructure));
         assert_eq!(state.structure(), Some(&old));
     }
 
@@ -303,13 +303,13 @@ mod state {
     fn packets_without_a_structure_allocate_nothing() {
         let structure = l2t2(0);
         let mut state = StructureState::new();
-        state.parse(&key_frame(&structure, 1), 10).unwrap();
+        state.parse(&key_frame(&structure, 1), ExtendedSeqNo(10)).unwrap();
         let custom = written(&whole(&structure, 2, frame((1, 1), "DDDD", &[1, 2, 3, 400], &[9, 9])), &structure);
         let masked = with_mask(&structure, 3, 1);
         let mut out = [0; 32];
         let counted = allocation_counter::measure(|| {
             for (packet, sequence) in [(&custom, 11), (&masked, 12)] {
-                let (descriptor, layout) = state.parse(packet, sequence).unwrap();
+                let (descriptor, layout) = state.parse(packet, ExtendedSeqNo(sequence)).unwrap();
                 assert_eq!(descriptor.write(state.structure().unwrap(), &mut out), Ok(packet.len()));
                 layout.rewrite(packet, 77, Some(3), &mut out).unwrap();
             }
@@ -454,7 +454,7 @@ proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..256), structure in structures()) {
         let mut state = StructureState::new();
-        let _ = state.parse(&bytes, 1);
+        let _ = state.parse(&bytes, ExtendedSeqNo(1));
         if let Ok(parsed) = Descriptor::parse(&bytes, Some(&structure)) {
             let structure = parsed.structure.as_deref().unwrap_or(&structure);
             let again = written(&parsed.descriptor, structure);
