@@ -60,6 +60,20 @@ impl<'a> Packet<'a> {
         Ok(Self { bytes, layout: Layout::of(bytes)? })
     }
 
+    /// [`header_len`](Self::header_len) of a packet whose payload and padding are still encrypted: SRTP leaves the
+    /// header in the clear (RFC 3711 §3.1).
+    ///
+    /// Extension elements and padding are not looked at: [`parse`](Self::parse) does, once they can be believed.
+    ///
+    /// # Errors
+    ///
+    /// - [`ParseError::Truncated`] if the header, its contributing sources or its extension block do not end in time.
+    /// - [`ParseError::Version`] if the version is not 2.
+    #[inline]
+    pub fn clear_header_len(bytes: &[u8]) -> Result<usize, ParseError> {
+        Layout::of_header(bytes).map(|layout| layout.payload)
+    }
+
     /// All bytes of the packet.
     #[inline]
     pub const fn bytes(&self) -> &'a [u8] {
@@ -326,34 +340,44 @@ pub(crate) struct Layout {
 impl Layout {
     #[inline]
     pub(crate) fn of(bytes: &[u8]) -> Result<Self, ParseError> {
+        let mut layout = Self::of_header(bytes)?;
+        let block = bytes.get(layout.block()).ok_or(ParseError::Truncated)?;
+        let mut at = 0;
+        while let Some(placed) = block::element_at(layout.form, block, at)? {
+            at = placed.end;
+        }
+        if bytes[0] & PADDING_BIT != 0 {
+            // RFC 3550 §5.1: the last byte counts the padding, itself included.
+            let rest = bytes.get(layout.payload..).ok_or(ParseError::Truncated)?;
+            let padding = usize::from(*rest.last().ok_or(ParseError::Padding)?);
+            if padding == 0 || padding > rest.len() {
+                return Err(ParseError::Padding);
+            }
+            layout.end -= padding;
+        }
+        Ok(layout)
+    }
+
+    /// The layout as far as version, CSRC count and block length tell it: elements and padding are not looked at.
+    #[inline]
+    fn of_header(bytes: &[u8]) -> Result<Self, ParseError> {
         let (fixed, rest) = bytes.split_first_chunk::<FIXED_LEN>().ok_or(ParseError::Truncated)?;
         let flags = fixed[0];
         if flags >> 6 != 2 {
             return Err(ParseError::Version);
         }
         let csrcs_len = 4 * usize::from(flags & CSRC_COUNT);
-        let mut rest = rest.get(csrcs_len..).ok_or(ParseError::Truncated)?;
+        let rest = rest.get(csrcs_len..).ok_or(ParseError::Truncated)?;
         let csrcs_end = FIXED_LEN + csrcs_len;
         let mut layout = Self { form: Form::Opaque, csrcs_end, payload: csrcs_end, end: bytes.len() };
         if flags & EXTENSION_BIT != 0 {
             let (&[p0, p1, l0, l1], behind) = rest.split_first_chunk().ok_or(ParseError::Truncated)?;
             let len = 4 * usize::from(u16::from_be_bytes([l0, l1]));
-            let (block, behind) = behind.split_at_checked(len).ok_or(ParseError::Truncated)?;
+            if behind.len() < len {
+                return Err(ParseError::Truncated);
+            }
             layout.form = Form::of(u16::from_be_bytes([p0, p1]));
             layout.payload += block::PREFIX_LEN + len;
-            let mut at = 0;
-            while let Some(placed) = block::element_at(layout.form, block, at)? {
-                at = placed.end;
-            }
-            rest = behind;
-        }
-        if flags & PADDING_BIT != 0 {
-            // RFC 3550 §5.1: the last byte counts the padding, itself included.
-            let padding = usize::from(*rest.last().ok_or(ParseError::Padding)?);
-            if padding == 0 || padding > rest.len() {
-                return Err(ParseError::Padding);
-            }
-            layout.end -= padding;
         }
         Ok(layout)
     }

@@ -79,6 +79,20 @@ fn what_ends_inside_its_header_is_truncated() {
 }
 
 #[test]
+fn the_header_length_does_not_depend_on_what_is_encrypted() {
+    // Padding flag, one contributing source, a block of one word, and bytes that make neither padding nor sense.
+    let bytes = [0xb1, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0xbe, 0xde, 0, 1, 0x1f, 1, 2, 3, 0xee, 0];
+    assert_eq!(Packet::clear_header_len(&bytes), Ok(24));
+    assert_eq!(Packet::parse(&bytes), Err(ParseError::Overrun), "an element that is longer than its block");
+    assert_eq!(Packet::clear_header_len(&bytes[..24]), Ok(24), "nothing need follow");
+    for len in 0..24 {
+        assert_eq!(Packet::clear_header_len(&bytes[..len]), Err(ParseError::Truncated), "{len}");
+    }
+    let version = [0x51; 24];
+    assert_eq!(Packet::clear_header_len(&version), Err(ParseError::Version));
+}
+
+#[test]
 fn padding_larger_than_the_payload_is_refused() {
     let mut bytes = FIXED.to_vec();
     bytes[0] |= PADDING_BIT;

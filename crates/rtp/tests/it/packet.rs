@@ -222,7 +222,9 @@ proptest! {
 
     #[test]
     fn any_bytes_are_parsed_or_refused(bytes in prop_oneof![vec(any::<u8>(), 0..200), near_packets()]) {
+        let clear = Packet::clear_header_len(&bytes);
         let Ok(packet) = Packet::parse(&bytes) else { return Ok(()) };
+        prop_assert_eq!(clear, Ok(packet.header_len()));
         prop_assert_eq!(packet.header_len() + packet.payload().len() + usize::from(packet.padding_len()), bytes.len());
         prop_assert_eq!(packet.csrcs().len(), usize::from(bytes[0] & 0x0f));
         let carried: usize = packet.extensions().map(|(_, data)| data.len()).sum();
