@@ -1,67 +1,28 @@
 //! Every header extension element that browsers sent in the captures: read, believed, and written as it was.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use plenary_rtp::extension::dependency::{Descriptor, Header, Structure, StructureState};
 use plenary_rtp::extension::{
     AbsCaptureTime, AbsSendTime, AudioLevel, Element, Mid, PlayoutDelay, RepairedRid, Rid, Rotation, TransportSequence,
     VideoLayersAllocation, VideoOrientation,
 };
-use plenary_rtp::{ExtendedSeqNo, SeqNo};
+use plenary_rtp::{ExtendedSeqNo, Packet, SeqNo, Ssrc};
 
-/// What a test looks at in a packet. Its elements are listed with their ids.
-struct Rtp {
-    payload_type: u8,
-    sequence: u16,
-    ssrc: u32,
-    elements: Vec<(u8, Vec<u8>)>,
-    payload: Vec<u8>,
+use crate::captures::{Capture, RTX};
+
+/// Reads the element and expects it to be written as it was.
+fn read<'a, E: Element<'a> + std::fmt::Debug>(packet: &Packet<'a>, id: u8) -> Option<E> {
+    let data = packet.extension(id)?;
+    let element = E::parse(data).unwrap_or_else(|error| panic!("{error:?} in {data:02x?} of id {id}"));
+    let mut again = vec![0xa5; element.encoded_len()];
+    element.write(&mut again);
+    assert_eq!(again, data, "{element:?}");
+    Some(element)
 }
 
-impl Rtp {
-    fn parse(packet: &[u8]) -> Self {
-        let padding = if packet[0] & 0x20 == 0 { 0 } else { usize::from(packet[packet.len() - 1]) };
-        let mut at = 12 + 4 * usize::from(packet[0] & 0x0f);
-        let mut elements = Vec::new();
-        if packet[0] & 0x10 != 0 {
-            let long = packet[at] == 0x10;
-            let end = at + 4 + 4 * usize::from(u16::from_be_bytes([packet[at + 2], packet[at + 3]]));
-            at += 4;
-            while at < end {
-                let (id, length, head) = match packet[at] {
-                    0 => (0, 0, 1),
-                    id if long => (id, packet[at + 1].into(), 2),
-                    byte => (byte >> 4, usize::from(byte & 0x0f) + 1, 1),
-                };
-                if id != 0 {
-                    elements.push((id, packet[at + head..at + head + length].to_vec()));
-                }
-                at += head + length;
-            }
-        }
-        Self {
-            payload_type: packet[1] & 0x7f,
-            sequence: u16::from_be_bytes([packet[2], packet[3]]),
-            ssrc: u32::from_be_bytes([packet[8], packet[9], packet[10], packet[11]]),
-            elements,
-            payload: packet[at..packet.len() - padding].to_vec(),
-        }
-    }
-
-    fn element(&self, id: u8) -> Option<&[u8]> {
-        self.elements.iter().find(|element| element.0 == id).map(|element| &*element.1)
-    }
-
-    /// Reads the element and expects it to be written as it was.
-    fn read<'a, E: Element<'a> + std::fmt::Debug>(&'a self, id: u8) -> Option<E> {
-        let data = self.element(id)?;
-        let element = E::parse(data).unwrap_or_else(|error| panic!("{error:?} in {data:02x?} of id {id}"));
-        let mut again = vec![0xa5; element.encoded_len()];
-        element.write(&mut again);
-        assert_eq!(again, data, "{element:?}");
-        Some(element)
-    }
+fn is_rtx(capture: &Capture, packet: &Packet<'_>) -> bool {
+    capture.encoding(packet.payload_type()) == RTX
 }
 
 /// The ids of all captures.
@@ -77,46 +38,6 @@ mod id {
     pub(super) const ORIENTATION: u8 = 9;
     pub(super) const AUDIO_LEVEL: u8 = 10;
     pub(super) const PLAYOUT_DELAY: u8 = 11;
-}
-
-/// The RTP packets of a capture, and the browser's answer.
-struct Capture {
-    packets: Vec<Rtp>,
-    answer: String,
-}
-
-impl Capture {
-    fn open(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/captures");
-        let read = |extension| {
-            let path = folder.join(format!("{name}.{extension}"));
-            std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-        };
-        let dump = read("rtpdump");
-        let line = dump.iter().position(|&byte| byte == b'\n').expect("a first line") + 1;
-        let mut rest = &dump[line + 16..];
-        let mut packets = Vec::new();
-        while let Some((&[l0, l1, p0, p1, ..], _)) = rest.split_first_chunk::<8>() {
-            let (packet, next) = rest.split_at(u16::from_be_bytes([l0, l1]).into());
-            // A packet length of zero marks RTCP.
-            if [p0, p1] != [0, 0] {
-                packets.push(Rtp::parse(&packet[8..]));
-            }
-            rest = next;
-        }
-        Self { packets, answer: String::from_utf8(read("answer.sdp")).expect("text") }
-    }
-
-    /// What stands behind `a=name:` up to a blank.
-    fn attributes(&self, name: &str) -> BTreeSet<&str> {
-        let prefix = format!("a={name}:");
-        let values = self.answer.lines().filter_map(|line| line.strip_prefix(&prefix));
-        values.filter_map(|value| value.split_whitespace().next()).collect()
-    }
-
-    fn is_rtx(&self, packet: &Rtp) -> bool {
-        self.answer.contains(&format!("a=rtpmap:{} rtx/", packet.payload_type))
-    }
 }
 
 /// How many elements of each kind were found.
@@ -146,42 +67,42 @@ fn read_what_stands_alone(capture: &Capture) -> Counts {
     let mut counts = Counts::default();
     let mut last_sent: Option<AbsSendTime> = None;
     let mut last_transport = SeqNo(0);
-    for packet in &capture.packets {
-        if let Some(mid) = packet.read::<Mid<'_>>(id::MID) {
+    for (_, packet) in capture.packets() {
+        if let Some(mid) = read::<Mid<'_>>(&packet, id::MID) {
             assert!(capture.attributes("mid").contains(mid.as_str()));
             counts.mids += 1;
         }
-        if let Some(rid) = packet.read::<Rid<'_>>(id::RID) {
-            assert!(capture.attributes("rid").contains(rid.as_str()) && !capture.is_rtx(packet));
+        if let Some(rid) = read::<Rid<'_>>(&packet, id::RID) {
+            assert!(capture.attributes("rid").contains(rid.as_str()) && !is_rtx(capture, &packet));
             counts.rids += 1;
         }
-        if let Some(rid) = packet.read::<RepairedRid<'_>>(id::REPAIRED_RID) {
-            assert!(capture.attributes("rid").contains(rid.as_str()) && capture.is_rtx(packet));
+        if let Some(rid) = read::<RepairedRid<'_>>(&packet, id::REPAIRED_RID) {
+            assert!(capture.attributes("rid").contains(rid.as_str()) && is_rtx(capture, &packet));
             counts.repaired_rids += 1;
         }
-        if let Some(TransportSequence(sequence)) = packet.read(id::TRANSPORT_SEQUENCE) {
+        if let Some(TransportSequence(sequence)) = read(&packet, id::TRANSPORT_SEQUENCE) {
             assert_eq!(sequence, last_transport.wrapping_add(1));
             last_transport = sequence;
             counts.transport_sequences += 1;
         }
-        let sent = packet.read::<AbsSendTime>(id::SEND_TIME);
+        let sent = read::<AbsSendTime>(&packet, id::SEND_TIME);
         if let Some(sent) = sent {
             let gap = last_sent.map_or(0, |last| sent.bits().wrapping_sub(last.bits()) & 0xff_ffff);
             assert!(gap < 2 << 18, "a send time is within two seconds after the last one: {gap}");
             last_sent = Some(sent);
             counts.send_times += 1;
         }
-        if let Some(captured) = packet.read::<AbsCaptureTime>(id::CAPTURE_TIME) {
+        if let Some(captured) = read::<AbsCaptureTime>(&packet, id::CAPTURE_TIME) {
             check_capture_time(captured, sent.expect("who tells the one tells the other"));
             counts.capture_times += 1;
         }
-        counts.audio_levels += usize::from(packet.read::<AudioLevel>(id::AUDIO_LEVEL).is_some());
-        if let Some(orientation) = packet.read::<VideoOrientation>(id::ORIENTATION) {
+        counts.audio_levels += usize::from(read::<AudioLevel>(&packet, id::AUDIO_LEVEL).is_some());
+        if let Some(orientation) = read::<VideoOrientation>(&packet, id::ORIENTATION) {
             assert_eq!(orientation.rotation, Rotation::R0, "the camera stands still");
             counts.orientations += 1;
         }
-        counts.playout_delays += usize::from(packet.read::<PlayoutDelay>(id::PLAYOUT_DELAY).is_some());
-        if let Some(allocation) = packet.read::<VideoLayersAllocation>(id::LAYERS) {
+        counts.playout_delays += usize::from(read::<PlayoutDelay>(&packet, id::PLAYOUT_DELAY).is_some());
+        if let Some(allocation) = read::<VideoLayersAllocation>(&packet, id::LAYERS) {
             counts.allocations += 1;
             counts.allocations_with_sizes += usize::from(check_allocation(&allocation));
         }
@@ -242,42 +163,42 @@ struct DescriptorCounts {
 
 fn read_descriptors(capture: &Capture) -> DescriptorCounts {
     let mut counts = DescriptorCounts::default();
-    let mut streams = BTreeMap::<u32, Stream>::new();
+    let mut streams = BTreeMap::<Ssrc, Stream>::new();
     let mut media_of_rid = BTreeMap::new();
     let mut rid_of_rtx = BTreeMap::new();
-    for packet in &capture.packets {
-        if let Some(rid) = packet.read::<Rid<'_>>(id::RID) {
-            media_of_rid.insert(rid.as_str().to_owned(), packet.ssrc);
+    for (_, packet) in capture.packets() {
+        if let Some(rid) = read::<Rid<'_>>(&packet, id::RID) {
+            media_of_rid.insert(rid.as_str().to_owned(), packet.ssrc());
         }
-        if let Some(rid) = packet.read::<RepairedRid<'_>>(id::REPAIRED_RID) {
-            rid_of_rtx.insert(packet.ssrc, rid.as_str().to_owned());
+        if let Some(rid) = read::<RepairedRid<'_>>(&packet, id::REPAIRED_RID) {
+            rid_of_rtx.insert(packet.ssrc(), rid.as_str().to_owned());
         }
-        let Some(data) = packet.element(id::DEPENDENCY) else {
-            assert!(capture.is_rtx(packet) && packet.payload.is_empty(), "only padding has no descriptor");
+        let Some(data) = packet.extension(id::DEPENDENCY) else {
+            assert!(is_rtx(capture, &packet) && packet.payload().is_empty(), "only padding has no descriptor");
             continue;
         };
-        if capture.is_rtx(packet) {
-            let rid = rid_of_rtx.get(&packet.ssrc);
+        if is_rtx(capture, &packet) {
+            let rid = rid_of_rtx.get(&packet.ssrc());
             let media = rid.map_or_else(|| *streams.keys().next().expect("media"), |rid| media_of_rid[rid]);
             let stream = streams.get_mut(&media).expect("media comes before what repeats it");
-            let original = u16::from_be_bytes([packet.payload[0], packet.payload[1]]);
+            let original = u16::from_be_bytes([packet.payload()[0], packet.payload()[1]]);
             assert_eq!(data, stream.descriptors[&original], "a retransmission has the descriptor of its original");
             let active = stream.state.active_decode_targets();
             stream.state.parse(data, ExtendedSeqNo(original.into())).expect("old packets can still be read");
             assert_eq!(stream.state.active_decode_targets(), active, "and change nothing");
             counts.repeated += 1;
         } else {
-            let stream = streams.entry(packet.ssrc).or_default();
-            stream.descriptors.insert(packet.sequence, data.to_vec());
-            read_descriptor(packet, data, stream, &mut counts);
+            let stream = streams.entry(packet.ssrc()).or_default();
+            stream.descriptors.insert(packet.sequence_number().0, data.to_vec());
+            read_descriptor(&packet, data, stream, &mut counts);
         }
     }
     counts
 }
 
-fn read_descriptor(packet: &Rtp, data: &[u8], stream: &mut Stream, counts: &mut DescriptorCounts) {
+fn read_descriptor(packet: &Packet<'_>, data: &[u8], stream: &mut Stream, counts: &mut DescriptorCounts) {
     let (descriptor, layout) =
-        stream.state.parse(data, ExtendedSeqNo(packet.sequence.into())).expect("a good descriptor");
+        stream.state.parse(data, ExtendedSeqNo(packet.sequence_number().0.into())).expect("a good descriptor");
     let structure = stream.state.structure().expect("there is one by now");
     counts.descriptors += 1;
     check_written(&descriptor, structure, data);
@@ -299,7 +220,7 @@ fn read_descriptor(packet: &Rtp, data: &[u8], stream: &mut Stream, counts: &mut 
     if let Some(size) = descriptor.resolution {
         assert!([(240, 135), (480, 270), (960, 540), (640, 360)].contains(&(size.width(), size.height())), "{size:?}");
     }
-    if structure_attached && let Some(allocation) = packet.read::<VideoLayersAllocation>(id::LAYERS) {
+    if structure_attached && let Some(allocation) = read::<VideoLayersAllocation>(packet, id::LAYERS) {
         let own = allocation.layers().iter().filter(|layer| layer.stream() == allocation.stream());
         for layer in own {
             let (Some(claimed), Some((size, _))) = (structure.resolution(layer.spatial_id()), layer.picture()) else {
@@ -507,6 +428,6 @@ fn descriptors_of_one_stream() {
 #[test]
 fn captures_without_descriptors() {
     for name in ["chromium-opus", "chromium-opus-red", "firefox-opus", "firefox-av1-single"] {
-        assert!(Capture::open(name).packets.iter().all(|packet| packet.element(id::DEPENDENCY).is_none()));
+        assert!(Capture::open(name).packets().all(|(_, packet)| packet.extension(id::DEPENDENCY).is_none()));
     }
 }

@@ -1,41 +1,15 @@
 //! All RTCP that real browsers sent: it parses, is plausible, and is written again byte by byte.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use plenary_rtp::rtcp::{Packet, SenderReport, packets};
 use plenary_rtp::{NtpTime, RtpTime, Ssrc};
 
-/// The RTCP datagrams of an rtpdump file: those whose packet length is 0.
-fn rtcp_datagrams(file: &[u8]) -> Vec<&[u8]> {
-    let line = file.iter().position(|&byte| byte == b'\n').expect("a first line");
-    let mut rest = &file[line + 1 + 16..];
-    let mut datagrams = Vec::new();
-    while let Some((header, _)) = rest.split_first_chunk::<8>() {
-        let len = usize::from(u16::from_be_bytes([header[0], header[1]]));
-        if header[2..4] == [0, 0] {
-            datagrams.push(&rest[8..len]);
-        }
-        rest = &rest[len..];
-    }
-    assert!(rest.is_empty(), "a record is cut off");
-    datagrams
-}
+use crate::captures::{Capture, NAMES};
 
-fn each_capture(mut see: impl FnMut(&str, &[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/captures");
-    let mut files: Vec<_> =
-        fs::read_dir(folder).expect("the captures").map(|entry| entry.expect("an entry").path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "rtpdump"));
-    files.sort();
-    assert_eq!(files.len(), 11);
-    for path in files {
-        let name = path.file_stem().and_then(|name| name.to_str()).expect("a name");
-        let bytes = fs::read(&path).expect("a readable file");
-        for datagram in rtcp_datagrams(&bytes) {
-            see(name, datagram);
-        }
+fn each_datagram(mut see: impl FnMut(&'static str, &[u8])) {
+    for name in NAMES {
+        Capture::open(name).rtcp().for_each(|datagram| see(name, datagram));
     }
 }
 
@@ -43,7 +17,7 @@ fn each_capture(mut see: impl FnMut(&str, &[u8])) {
 fn every_datagram_parses_and_is_written_again() {
     let mut counts = BTreeMap::new();
     let mut datagrams = 0;
-    each_capture(|name, datagram| {
+    each_datagram(|name, datagram| {
         datagrams += 1;
         let mut again = Vec::new();
         for packet in packets(datagram) {
@@ -73,16 +47,16 @@ fn every_datagram_parses_and_is_written_again() {
 
 #[test]
 fn sender_reports_keep_the_time() {
-    let mut last: BTreeMap<(String, Ssrc), (NtpTime, RtpTime, u32, u32)> = BTreeMap::new();
+    let mut last: BTreeMap<(&str, Ssrc), (NtpTime, RtpTime, u32, u32)> = BTreeMap::new();
     let mut steps = 0;
-    each_capture(|name, datagram| {
+    each_datagram(|name, datagram| {
         for packet in packets(datagram).flatten() {
             let Packet::SenderReport(SenderReport { ssrc, ntp, rtp_timestamp, packet_count, octet_count, .. }) = packet
             else {
                 continue;
             };
             let now = (ntp, rtp_timestamp, packet_count, octet_count);
-            let Some(before) = last.insert((name.to_owned(), ssrc), now) else { continue };
+            let Some(before) = last.insert((name, ssrc), now) else { continue };
             assert!(ntp.0 > before.0.0 && packet_count >= before.2 && octet_count >= before.3, "{name}");
             let clock = if name.contains("opus") { 48_000.0 } else { 90_000.0 };
             let seconds = (ntp.0 - before.0.0) as f64 / 4_294_967_296.0;
