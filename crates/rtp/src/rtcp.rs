@@ -5,7 +5,7 @@
 //! only appends to a `Vec` of the caller.
 //!
 //! Every packet type is one struct for both ways: what was read can be written again, and the lists in it
-//! ([`Records`], [`Chunks`], …) stand on bytes from the network or on a slice of the caller's.
+//! ([`Records`], [`List`]) stand on bytes from the network or on a slice of the caller's.
 //!
 //! ```
 //! use plenary_rtp::Ssrc;
@@ -31,8 +31,8 @@
 //! ```
 //!
 //! Feedback that may not fit one packet has a writer that is called until all is written: [`NackWriter`] and
-//! [`TwccWriter`]. What a list holds beside fixed-size records ([`Sdes`], [`Ccfb`], [`Xr`]) is checked as it is walked:
-//! the iterator ends with an error where the bytes stop making sense.
+//! [`TwccWriter`]. What a [`List`] holds ([`Sdes`], [`Ccfb`], [`Xr`]) is checked as it is walked: the iterator ends with an
+//! error where the bytes stop making sense.
 //!
 //! # Limits
 //!
@@ -43,6 +43,7 @@ mod app;
 mod bye;
 mod ccfb;
 mod frame;
+mod list;
 mod nack;
 mod picture;
 #[cfg(test)]
@@ -59,16 +60,17 @@ mod xr;
 
 pub use app::App;
 pub use bye::Bye;
-pub use ccfb::{ArrivalOffset, Ccfb, CcfbBlock, CcfbBlocks, Metric};
+pub use ccfb::{ArrivalOffset, Ccfb, CcfbBlock, Metric};
+pub use list::{Entry, List};
 pub use nack::{LostNumbers, Nack, NackPair, NackWriter};
 pub use picture::{Fir, FirEntry, Pli};
 pub use records::{Record, Records, RecordsIter};
 pub use remb::Remb;
 pub use report::{ReceiverReport, ReportBlock, SenderReport};
-pub use sdes::{Chunk, Chunks, Item, Items, Sdes};
+pub use sdes::{Chunk, Item, Items, Sdes};
 pub use twcc::{Arrival, ArrivalDelta, ReferenceClock, Twcc, TwccStatuses, TwccWriter};
 pub use walk::{Packet, Packets, RawPacket, packets};
-pub use xr::{DlrrReport, Xr, XrBlock, XrBlocks};
+pub use xr::{DlrrReport, Xr, XrBlock};
 
 /// Packet types (RFC 3550 §12.1, RFC 4585 §6.1, RFC 3611 §2), and the formats of the feedback types.
 mod kind {

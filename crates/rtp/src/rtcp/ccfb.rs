@@ -1,10 +1,8 @@
-use std::fmt;
-
 use plenary_wire::Ecn;
 
 use super::frame::{self, take_seq_no, take_slice, take_ssrc, take_u16};
 use super::records::Record;
-use super::{RawPacket, Records, kind};
+use super::{Entry, List, RawPacket, Records, kind};
 use crate::{CompactNtp, Error, ParseError, SeqNo, Ssrc};
 
 /// Congestion control feedback: arrival times and ECN marks by stream (RFC 8888 §3.1).
@@ -13,21 +11,9 @@ pub struct Ccfb<'a> {
     /// Who reports.
     pub sender_ssrc: Ssrc,
     /// What was received, by stream.
-    pub blocks: CcfbBlocks<'a>,
+    pub blocks: List<'a, CcfbBlock<'a>>,
     /// RTS, when the report was made: the middle 32 bits of an NTP time.
     pub timestamp: CompactNtp,
-}
-
-/// The blocks of a [`Ccfb`]: those of a packet, or a slice of the caller's.
-#[derive(Clone, Copy)]
-pub struct CcfbBlocks<'a> {
-    source: Source<'a>,
-}
-
-#[derive(Clone, Copy)]
-enum Source<'a> {
-    Wire(&'a [u8]),
-    Slice(&'a [CcfbBlock<'a>]),
 }
 
 /// What was received of one stream.
@@ -94,8 +80,11 @@ impl<'a> Ccfb<'a> {
         let mut rest = raw.body;
         let sender_ssrc = take_ssrc(&mut rest)?;
         let (blocks, timestamp) = rest.split_last_chunk().ok_or(ParseError::Truncated)?;
-        let blocks = CcfbBlocks { source: Source::Wire(blocks) };
-        Ok(Self { sender_ssrc, blocks, timestamp: CompactNtp(u32::from_be_bytes(*timestamp)) })
+        Ok(Self {
+            sender_ssrc,
+            blocks: List::from_wire(blocks, None),
+            timestamp: CompactNtp(u32::from_be_bytes(*timestamp)),
+        })
     }
 
     /// Appends the packet.
@@ -126,39 +115,22 @@ impl<'a> Ccfb<'a> {
     }
 }
 
-impl<'a> CcfbBlocks<'a> {
-    /// Each block. A malformed one is given as an error and ends the walk: nobody knows where the next begins.
-    pub fn iter(&self) -> impl Iterator<Item = Result<CcfbBlock<'a>, ParseError>> + use<'a> {
-        let mut source = self.source;
-        std::iter::from_fn(move || match &mut source {
-            Source::Wire([]) => None,
-            Source::Wire(bytes) => {
-                let block = take_block(bytes);
-                if block.is_err() {
-                    *bytes = &[];
-                }
-                Some(block)
-            }
-            Source::Slice(blocks) => {
-                let (block, rest) = blocks.split_first()?;
-                *blocks = rest;
-                Some(Ok(*block))
-            }
-        })
+impl<'a> Entry<'a> for CcfbBlock<'a> {
+    fn take(bytes: &mut &'a [u8]) -> Result<Self, ParseError> {
+        // Nobody knows where a block begins that follows a malformed one.
+        let mut rest = std::mem::take(bytes);
+        let ssrc = take_ssrc(&mut rest)?;
+        let begin_seq = take_seq_no(&mut rest)?;
+        let count = usize::from(take_u16(&mut rest)?);
+        if count > Self::METRICS_MAX {
+            return Err(ParseError::TooMany);
+        }
+        let len = count * Metric::LEN;
+        let padded = take_slice(&mut rest, len.next_multiple_of(4)).map_err(|_| ParseError::Overrun)?;
+        let metrics = Records::from_wire(padded.get(..len).unwrap_or_default());
+        *bytes = rest;
+        Ok(Self { ssrc, begin_seq, metrics })
     }
-}
-
-fn take_block<'a>(bytes: &mut &'a [u8]) -> Result<CcfbBlock<'a>, ParseError> {
-    let ssrc = take_ssrc(bytes)?;
-    let begin_seq = take_seq_no(bytes)?;
-    let count = usize::from(take_u16(bytes)?);
-    if count > CcfbBlock::METRICS_MAX {
-        return Err(ParseError::TooMany);
-    }
-    let len = count * Metric::LEN;
-    let padded = take_slice(bytes, len.next_multiple_of(4)).map_err(|_| ParseError::Overrun)?;
-    let metrics = Records::from_wire(padded.get(..len).unwrap_or_default());
-    Ok(CcfbBlock { ssrc, begin_seq, metrics })
 }
 
 impl Record for Metric {
@@ -179,31 +151,5 @@ impl Record for Metric {
             Self::Received { ecn, offset } => 0x8000 | u16::from(ecn.bits()) << 13 | offset.0,
         };
         out.extend_from_slice(&word.to_be_bytes());
-    }
-}
-
-impl<'a> From<&'a [CcfbBlock<'a>]> for CcfbBlocks<'a> {
-    fn from(blocks: &'a [CcfbBlock<'a>]) -> Self {
-        Self { source: Source::Slice(blocks) }
-    }
-}
-
-impl Default for CcfbBlocks<'_> {
-    fn default() -> Self {
-        Self { source: Source::Slice(&[]) }
-    }
-}
-
-impl PartialEq for CcfbBlocks<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
-    }
-}
-
-impl Eq for CcfbBlocks<'_> {}
-
-impl fmt::Debug for CcfbBlocks<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
     }
 }

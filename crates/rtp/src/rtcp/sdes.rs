@@ -1,27 +1,14 @@
 use std::fmt;
 
 use super::frame::{self, take_ssrc};
-use super::{RawPacket, Record, kind};
+use super::{Entry, List, RawPacket, Record, kind};
 use crate::{Error, ParseError, Ssrc};
 
 /// SDES: who the sources are (RFC 3550 §6.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sdes<'a> {
     /// One for each source; 31 at most when written.
-    pub chunks: Chunks<'a>,
-}
-
-/// The chunks of a [`Sdes`]: those of a packet, or a slice of the caller's.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Chunks<'a> {
-    source: ChunkSource<'a>,
-}
-
-#[derive(Clone, Copy)]
-enum ChunkSource<'a> {
-    /// The bytes, and how many chunks they should have.
-    Wire(&'a [u8], u8),
-    Slice(&'a [Chunk<'a>]),
+    pub chunks: List<'a, Chunk<'a>>,
 }
 
 /// What is said of one source.
@@ -62,7 +49,7 @@ impl Item<'_> {
 
 impl<'a> Sdes<'a> {
     pub(super) const fn parse(raw: RawPacket<'a>) -> Self {
-        Self { chunks: Chunks { source: ChunkSource::Wire(raw.body, raw.count) } }
+        Self { chunks: List::from_wire(raw.body, Some(raw.count)) }
     }
 
     /// Appends the packet.
@@ -72,57 +59,32 @@ impl<'a> Sdes<'a> {
     /// [`Error::TooLong`] with more than 31 chunks or a text of more than 255 bytes; [`Error::OutOfRange`] for an item
     /// of type 0, and where a packet that was read turns out to be malformed.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
-        let count = match self.chunks.source {
-            ChunkSource::Wire(_, count) => usize::from(count),
-            ChunkSource::Slice(chunks) => chunks.len(),
-        };
-        frame::write(out, kind::SDES, count, |out| {
+        frame::write(out, kind::SDES, self.chunks.announced(), |out| {
             self.chunks.iter().try_for_each(|chunk| chunk.map_err(|_| Error::OutOfRange)?.append(out))
         })
     }
 }
 
-impl<'a> Chunks<'a> {
-    /// Each chunk. A malformed one is given as an error and ends the walk: nobody knows where the next begins.
-    pub fn iter(&self) -> impl Iterator<Item = Result<Chunk<'a>, ParseError>> + use<'a> {
-        let mut source = self.source;
-        std::iter::from_fn(move || match &mut source {
-            ChunkSource::Wire(_, 0) => None,
-            ChunkSource::Wire(bytes, count) => {
-                *count -= 1;
-                let chunk = take_chunk(bytes);
-                if chunk.is_err() {
-                    *count = 0;
-                }
-                Some(chunk)
+impl<'a> Entry<'a> for Chunk<'a> {
+    fn take(bytes: &mut &'a [u8]) -> Result<Self, ParseError> {
+        // Nobody knows where a chunk begins that follows a malformed one.
+        let mut rest = std::mem::take(bytes);
+        let ssrc = take_ssrc(&mut rest)?;
+        let list = rest;
+        loop {
+            let (&kind, behind) = rest.split_first().ok_or(ParseError::Truncated)?;
+            if kind == 0 {
+                break;
             }
-            ChunkSource::Slice(chunks) => {
-                let (chunk, rest) = chunks.split_first()?;
-                *chunks = rest;
-                Some(Ok(*chunk))
-            }
-        })
-    }
-}
-
-/// Takes a chunk with the null bytes behind it.
-fn take_chunk<'a>(bytes: &mut &'a [u8]) -> Result<Chunk<'a>, ParseError> {
-    let mut rest = *bytes;
-    let ssrc = take_ssrc(&mut rest)?;
-    let list = rest;
-    loop {
-        let (&kind, behind) = rest.split_first().ok_or(ParseError::Truncated)?;
-        if kind == 0 {
-            break;
+            let (&len, behind) = behind.split_first().ok_or(ParseError::Truncated)?;
+            rest = behind.get(usize::from(len)..).ok_or(ParseError::Overrun)?;
         }
-        let (&len, behind) = behind.split_first().ok_or(ParseError::Truncated)?;
-        rest = behind.get(usize::from(len)..).ok_or(ParseError::Overrun)?;
+        let len = list.len() - rest.len();
+        let items = Items { source: ItemSource::Wire(list.get(..len).unwrap_or_default()) };
+        // RFC 3550 §6.5: at least one null byte, and more up to a whole word.
+        *bytes = list.get((len + 1).next_multiple_of(4)..).ok_or(ParseError::Truncated)?;
+        Ok(Self { ssrc, items })
     }
-    let len = list.len() - rest.len();
-    let items = Items { source: ItemSource::Wire(list.get(..len).unwrap_or_default()) };
-    // RFC 3550 §6.5: at least one null byte, and more up to a whole word.
-    *bytes = list.get((len + 1).next_multiple_of(4)..).ok_or(ParseError::Truncated)?;
-    Ok(Chunk { ssrc, items })
 }
 
 impl<'a> Chunk<'a> {
@@ -166,32 +128,6 @@ impl<'a> Items<'a> {
                 Some(*item)
             }
         })
-    }
-}
-
-impl<'a> From<&'a [Chunk<'a>]> for Chunks<'a> {
-    fn from(chunks: &'a [Chunk<'a>]) -> Self {
-        Self { source: ChunkSource::Slice(chunks) }
-    }
-}
-
-impl Default for Chunks<'_> {
-    fn default() -> Self {
-        Self { source: ChunkSource::Slice(&[]) }
-    }
-}
-
-impl PartialEq for ChunkSource<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        Chunks { source: *self }.iter().eq(Chunks { source: *other }.iter())
-    }
-}
-
-impl Eq for ChunkSource<'_> {}
-
-impl fmt::Debug for Chunks<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
     }
 }
 

@@ -1,8 +1,6 @@
-use std::fmt;
-
 use super::frame::{self, take, take_ntp, take_slice, take_ssrc, take_u16};
 use super::records::{Record, word};
-use super::{RawPacket, Records, kind};
+use super::{Entry, List, RawPacket, Records, kind};
 use crate::{CompactNtp, Error, NtpTime, ParseError, Ssrc};
 
 const RRTR: u8 = 4;
@@ -13,20 +11,8 @@ const DLRR: u8 = 5;
 pub struct Xr<'a> {
     /// Who reports.
     pub ssrc: Ssrc,
-    /// The report blocks.
-    pub blocks: XrBlocks<'a>,
-}
-
-/// The blocks of an [`Xr`]: those of a packet, or a slice of the caller's.
-#[derive(Clone, Copy)]
-pub struct XrBlocks<'a> {
-    source: Source<'a>,
-}
-
-#[derive(Clone, Copy)]
-enum Source<'a> {
-    Wire(&'a [u8]),
-    Slice(&'a [XrBlock<'a>]),
+    /// The report blocks. One with bad content costs only itself; one that is longer than the rest ends the walk.
+    pub blocks: List<'a, XrBlock<'a>>,
 }
 
 /// One report block.
@@ -65,7 +51,7 @@ impl<'a> Xr<'a> {
     pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, ParseError> {
         let mut rest = raw.body;
         let ssrc = take_ssrc(&mut rest)?;
-        Ok(Self { ssrc, blocks: XrBlocks { source: Source::Wire(rest) } })
+        Ok(Self { ssrc, blocks: List::from_wire(rest, None) })
     }
 
     /// Appends the packet.
@@ -82,36 +68,20 @@ impl<'a> Xr<'a> {
     }
 }
 
-impl<'a> XrBlocks<'a> {
-    /// Each block. One with bad content is given as an error and skipped; one that is longer than the rest ends the
-    /// walk with [`ParseError::Overrun`].
-    pub fn iter(&self) -> impl Iterator<Item = Result<XrBlock<'a>, ParseError>> + use<'a> {
-        let mut source = self.source;
-        std::iter::from_fn(move || match &mut source {
-            Source::Wire([]) => None,
-            Source::Wire(bytes) => Some(take_block(bytes)),
-            Source::Slice(blocks) => {
-                let (block, rest) = blocks.split_first()?;
-                *blocks = rest;
-                Some(Ok(*block))
-            }
-        })
-    }
-}
-
-/// Takes a block off the front, also where it is refused.
-fn take_block<'a>(bytes: &mut &'a [u8]) -> Result<XrBlock<'a>, ParseError> {
-    let mut rest = std::mem::take(bytes);
-    let [kind, type_specific] = take(&mut rest)?;
-    let words = usize::from(take_u16(&mut rest)?);
-    let mut body = take_slice(&mut rest, words * 4).map_err(|_| ParseError::Overrun)?;
-    *bytes = rest;
-    match kind {
-        RRTR if body.len() != 8 => Err(ParseError::Truncated),
-        RRTR => take_ntp(&mut body).map(|ntp| XrBlock::ReferenceTime { ntp }),
-        DLRR if !body.len().is_multiple_of(DlrrReport::LEN) => Err(ParseError::Truncated),
-        DLRR => Ok(XrBlock::Dlrr(Records::from_wire(body))),
-        _ => Ok(XrBlock::Other { kind, type_specific, body }),
+impl<'a> Entry<'a> for XrBlock<'a> {
+    fn take(bytes: &mut &'a [u8]) -> Result<Self, ParseError> {
+        let mut rest = std::mem::take(bytes);
+        let [kind, type_specific] = take(&mut rest)?;
+        let words = usize::from(take_u16(&mut rest)?);
+        let mut body = take_slice(&mut rest, words * 4).map_err(|_| ParseError::Overrun)?;
+        *bytes = rest;
+        match kind {
+            RRTR if body.len() != 8 => Err(ParseError::Truncated),
+            RRTR => take_ntp(&mut body).map(|ntp| Self::ReferenceTime { ntp }),
+            DLRR if !body.len().is_multiple_of(DlrrReport::LEN) => Err(ParseError::Truncated),
+            DLRR => Ok(Self::Dlrr(Records::from_wire(body))),
+            _ => Ok(Self::Other { kind, type_specific, body }),
+        }
     }
 }
 
@@ -156,31 +126,5 @@ impl Record for DlrrReport {
         for word in [self.ssrc.0, self.last_rr.0, self.delay_since_last_rr.0] {
             out.extend_from_slice(&word.to_be_bytes());
         }
-    }
-}
-
-impl<'a> From<&'a [XrBlock<'a>]> for XrBlocks<'a> {
-    fn from(blocks: &'a [XrBlock<'a>]) -> Self {
-        Self { source: Source::Slice(blocks) }
-    }
-}
-
-impl Default for XrBlocks<'_> {
-    fn default() -> Self {
-        Self { source: Source::Slice(&[]) }
-    }
-}
-
-impl PartialEq for XrBlocks<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
-    }
-}
-
-impl Eq for XrBlocks<'_> {}
-
-impl fmt::Debug for XrBlocks<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
     }
 }
