@@ -12,6 +12,7 @@ mod resolution;
 pub mod rtcp;
 mod rtp_time;
 mod seq;
+mod serial;
 mod ssrc;
 mod write;
 

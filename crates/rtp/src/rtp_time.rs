@@ -4,6 +4,8 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::serial::{extended_number, wrapping_number};
+
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 
 /// A 32-bit RTP timestamp, which wraps. Its unit is a tick of the payload's clock.
@@ -12,64 +14,15 @@ const NANOS_PER_SEC: u64 = 1_000_000_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RtpTime(pub u32);
 
-impl RtpTime {
-    /// Ticks from this time to `other` by the shorter way: positive if `other` is later, `i32::MIN` if both ways are
-    /// equally long.
-    #[inline]
-    pub const fn distance_to(self, other: Self) -> i32 {
-        other.0.wrapping_sub(self.0).cast_signed()
-    }
-
-    /// Whether this time comes after `other`. Of two that are half a cycle apart, neither does.
-    #[inline]
-    pub const fn is_newer_than(self, other: Self) -> bool {
-        other.distance_to(self) > 0
-    }
-
-    /// The time `ticks` later.
-    #[inline]
-    #[must_use]
-    pub const fn wrapping_add(self, ticks: u32) -> Self {
-        Self(self.0.wrapping_add(ticks))
-    }
-
-    /// The time `ticks` earlier.
-    #[inline]
-    #[must_use]
-    pub const fn wrapping_sub(self, ticks: u32) -> Self {
-        Self(self.0.wrapping_sub(ticks))
-    }
-}
-
-impl fmt::Display for RtpTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+wrapping_number!(RtpTime, u32, i32);
 
 /// An RTP timestamp that never wraps: the cycle in the upper 32 bits, the [`RtpTime`] in the lower.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExtendedRtpTime(pub u64);
 
+extended_number!(ExtendedRtpTime, RtpTimeUnwrapper, RtpTime, u32, rtp_time);
+
 impl ExtendedRtpTime {
-    /// What stands in the packet.
-    #[inline]
-    pub const fn rtp_time(self) -> RtpTime {
-        RtpTime(self.0 as u32)
-    }
-
-    /// The time nearest to this one that is written `time`: less than half a cycle ahead or at most half a cycle
-    /// behind, but never below zero.
-    #[inline]
-    #[must_use]
-    pub const fn nearest(self, time: RtpTime) -> Self {
-        let distance = self.rtp_time().distance_to(time);
-        match self.0.checked_add_signed(distance as i64) {
-            Some(nearest) => Self(nearest),
-            None => Self(time.0 as u64),
-        }
-    }
-
     /// Ticks since an earlier time; 0 if that is later.
     #[inline]
     pub const fn ticks_since(self, earlier: Self) -> u64 {
@@ -82,36 +35,6 @@ impl ExtendedRtpTime {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RtpTimeUnwrapper {
     newest: Option<ExtendedRtpTime>,
-}
-
-impl RtpTimeUnwrapper {
-    /// An unwrapper that has seen nothing.
-    pub const fn new() -> Self {
-        Self { newest: None }
-    }
-
-    /// The extended time of a packet that has arrived.
-    #[inline]
-    pub fn unwrap(&mut self, time: RtpTime) -> ExtendedRtpTime {
-        let extended = self.peek(time);
-        self.newest = self.newest.max(Some(extended));
-        extended
-    }
-
-    /// What [`unwrap`](Self::unwrap) would answer; remembers nothing.
-    #[inline]
-    pub fn peek(&self, time: RtpTime) -> ExtendedRtpTime {
-        match self.newest {
-            Some(newest) => newest.nearest(time),
-            None => ExtendedRtpTime(1 << 32 | u64::from(time.0)),
-        }
-    }
-
-    /// The newest time seen.
-    #[inline]
-    pub const fn newest(&self) -> Option<ExtendedRtpTime> {
-        self.newest
-    }
 }
 
 /// Ticks per second of an RTP clock: never 0.

@@ -1,6 +1,6 @@
 //! Sequence numbers (RFC 3550 §5.1): 16 bits that wrap, and what they stand for.
 
-use std::fmt;
+use crate::serial::{extended_number, wrapping_number};
 
 /// A 16-bit sequence number, which wraps.
 ///
@@ -8,74 +8,19 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SeqNo(pub u16);
 
-impl SeqNo {
-    /// Steps from this number to `other` by the shorter way: positive if `other` is newer, -32768 if both ways are
-    /// equally long.
-    #[inline]
-    pub const fn distance_to(self, other: Self) -> i16 {
-        other.0.wrapping_sub(self.0).cast_signed()
-    }
-
-    /// Whether this number comes after `other`. Of two that are 32768 apart, neither does.
-    #[inline]
-    pub const fn is_newer_than(self, other: Self) -> bool {
-        other.distance_to(self) > 0
-    }
-
-    /// The number `count` steps on.
-    #[inline]
-    #[must_use]
-    pub const fn wrapping_add(self, count: u16) -> Self {
-        Self(self.0.wrapping_add(count))
-    }
-
-    /// The number `count` steps back.
-    #[inline]
-    #[must_use]
-    pub const fn wrapping_sub(self, count: u16) -> Self {
-        Self(self.0.wrapping_sub(count))
-    }
-}
-
-impl fmt::Display for SeqNo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+wrapping_number!(SeqNo, u16, i16);
 
 /// A sequence number that never wraps: the cycle in the upper 48 bits, the [`SeqNo`] in the lower 16.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExtendedSeqNo(pub u64);
 
-impl ExtendedSeqNo {
-    /// What stands in the packet.
-    #[inline]
-    pub const fn seq_no(self) -> SeqNo {
-        SeqNo(self.0 as u16)
-    }
+extended_number!(ExtendedSeqNo, SeqUnwrapper, SeqNo, u16, seq_no);
 
+impl ExtendedSeqNo {
     /// How often the number has wrapped. From [`SeqUnwrapper`] the first cycle is 1.
     #[inline]
     pub const fn cycle(self) -> u64 {
         self.0 >> 16
-    }
-
-    /// The number nearest to this one that is written `seq_no`: at most 32767 ahead or 32768 behind, but never below
-    /// zero.
-    #[inline]
-    #[must_use]
-    pub const fn nearest(self, seq_no: SeqNo) -> Self {
-        let distance = self.seq_no().distance_to(seq_no);
-        match self.0.checked_add_signed(distance as i64) {
-            Some(nearest) => Self(nearest),
-            None => Self(seq_no.0 as u64),
-        }
-    }
-}
-
-impl fmt::Display for ExtendedSeqNo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 
@@ -88,36 +33,6 @@ impl fmt::Display for ExtendedSeqNo {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SeqUnwrapper {
     newest: Option<ExtendedSeqNo>,
-}
-
-impl SeqUnwrapper {
-    /// An unwrapper that has seen nothing.
-    pub const fn new() -> Self {
-        Self { newest: None }
-    }
-
-    /// The extended number of a packet that has arrived.
-    #[inline]
-    pub fn unwrap(&mut self, seq_no: SeqNo) -> ExtendedSeqNo {
-        let extended = self.peek(seq_no);
-        self.newest = self.newest.max(Some(extended));
-        extended
-    }
-
-    /// What [`unwrap`](Self::unwrap) would answer; remembers nothing. For packets that may still prove to be forged.
-    #[inline]
-    pub fn peek(&self, seq_no: SeqNo) -> ExtendedSeqNo {
-        match self.newest {
-            Some(newest) => newest.nearest(seq_no),
-            None => ExtendedSeqNo(1 << 16 | u64::from(seq_no.0)),
-        }
-    }
-
-    /// The newest number seen.
-    #[inline]
-    pub const fn newest(&self) -> Option<ExtendedSeqNo> {
-        self.newest
-    }
 }
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ pub struct ReportBlock {
     /// written, as RFC 3550 §A.3 has it.
     pub cumulative_lost: i32,
     /// Highest sequence number received in the low 16 bits, cycles of the sequence number above them.
+    ///
+    /// Here the first cycle is 0; that of a [`SeqUnwrapper`](crate::SeqUnwrapper) is 1: its number less 65536.
     pub highest_seq: u32,
     /// Interarrival jitter in units of the stream's RTP clock.
     pub jitter: u32,
