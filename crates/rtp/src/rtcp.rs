@@ -31,8 +31,8 @@
 //! ```
 //!
 //! Feedback that may not fit one packet has a writer that is called until all is written: [`NackWriter`] and
-//! [`TwccWriter`]. What a [`List`] holds ([`Sdes`], [`Ccfb`], [`Xr`]) is checked as it is walked: the iterator ends with an
-//! error where the bytes stop making sense.
+//! [`TwccWriter`]. What a [`List`] holds ([`Sdes`], [`Ccfb`], [`Xr`]) is checked as it is walked: the iterator ends with
+//! an error where the bytes stop making sense.
 //!
 //! # Limits
 //!

@@ -142,7 +142,11 @@ proptest! {
     ) {
         let blocks: Vec<_> = blocks
             .iter()
-            .map(|(ssrc, begin_seq, metrics)| CcfbBlock { ssrc: Ssrc(*ssrc), begin_seq: SeqNo(*begin_seq), metrics: metrics[..].into() })
+            .map(|(ssrc, begin_seq, metrics)| CcfbBlock {
+                ssrc: Ssrc(*ssrc),
+                begin_seq: SeqNo(*begin_seq),
+                metrics: metrics[..].into(),
+            })
             .collect();
         let ccfb = Packet::Ccfb(Ccfb { sender_ssrc, blocks: blocks[..].into(), timestamp: CompactNtp(timestamp) });
         comes_back(ccfb);

@@ -342,7 +342,8 @@ proptest! {
     fn each_packet_takes_as_many_as_fit(symbols in symbols(20), size_max in 44..120_usize) {
         let all = arrivals_of(&symbols);
         let mut out = Vec::new();
-        let taken = TwccWriter::new(Ssrc(1), Ssrc(2)).write(ExtendedSeqNo(0), &all, size_max, &mut out).expect("it can be written");
+        let mut writer = TwccWriter::new(Ssrc(1), Ssrc(2));
+        let taken = writer.write(ExtendedSeqNo(0), &all, size_max, &mut out).expect("it can be written");
         if let Some(next) = all.get(taken) {
             let row: Vec<u8> = symbols[..=next.seq.0 as usize].to_vec();
             prop_assert!((FIXED_LEN + least(&row)).next_multiple_of(4) > size_max);
