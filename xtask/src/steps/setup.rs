@@ -13,6 +13,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("g++", "libFuzzer"),
     ("iproute2", "network namespaces in tests of examples/netsim-tun"),
     ("iputils-ping", "the same"),
+    ("libsrtp2-dev", "a peer in tests of srtp"),
+    ("pkg-config", "finds libsrtp"),
     ("python3-venv", "typos comes as a Python package"),
 ];
 

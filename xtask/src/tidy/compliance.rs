@@ -37,11 +37,14 @@ pub(crate) fn check(path: &Path, text: &str, tests: &[TestPath]) -> Vec<String> 
     problems
 }
 
-/// All tests of a package, those within macros such as `proptest!` too.
+/// All tests of a package, those within macros such as `proptest!` too, and those that `peers/` has for it.
 pub(crate) fn tests_of(package: &Package, sources: &[Source]) -> Vec<TestPath> {
-    let own = sources.iter().filter(|source| source.path.starts_with(&package.folder));
-    own.flat_map(|source| {
-        let inside = source.path.strip_prefix(&package.folder).unwrap_or(&source.path);
+    let peers = Path::new("peers").join(package.folder.file_name().unwrap_or_default());
+    let own = sources.iter().filter_map(|source| {
+        let inside = source.path.strip_prefix(&package.folder).or_else(|_| source.path.strip_prefix(&peers));
+        inside.ok().map(|inside| (source, inside))
+    });
+    own.flat_map(|(source, inside)| {
         // `src/a/b.rs` and `tests/a/b.rs` are both `a::b`.
         let modules =
             inside.with_extension("").iter().skip(1).map(|part| part.to_string_lossy().into_owned()).collect();
@@ -150,7 +153,8 @@ mod tests {
         let package = Package { folder: "crates/rtp".into(), ..Package::default() };
         let source = Source::parse(Path::new("crates/rtp/src/packet/view.rs"), CODE.to_owned()).unwrap();
         let other = Source::parse(Path::new("crates/sdp/src/lib.rs"), "#[test] fn elsewhere() {}".to_owned()).unwrap();
-        check(Path::new("COMPLIANCE.md"), table, &tests_of(&package, &[source, other]))
+        let peer = Source::parse(Path::new("peers/rtp/tests/it/main.rs"), "#[test] fn agrees() {}".to_owned()).unwrap();
+        check(Path::new("COMPLIANCE.md"), table, &tests_of(&package, &[source, other, peer]))
     }
 
     fn row(cell: &str) -> String {
@@ -163,6 +167,7 @@ mod tests {
             "`packet::view::tests::version_0_is_refused`",
             "`packet::version_0_is_refused`",
             "`version_0_is_refused`, `view::what_was_written_is_read`",
+            "`agrees`, in `peers/rtp`",
             "not done: nobody sends it",
             "by construction: `Packet::MAX`",
         ] {
