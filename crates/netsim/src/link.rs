@@ -19,7 +19,7 @@ use loss::LossState;
 use queue::Queue;
 use rate::Work;
 
-/// How many lost packets a link keeps for [`Link::poll_lost`]: 1.5 MB of packets of 1500 bytes.
+/// How many lost packets a link keeps for [`Link::poll_lost`] when the next is sent: 1.5 MB of packets of 1500 bytes.
 pub const LOST_KEPT_MAX: usize = 1_024;
 
 /// What a one-way link is like. The default is a perfect one of 1500 bytes MTU.
@@ -29,8 +29,8 @@ pub struct LinkConfig {
     pub rate: RateSchedule,
     /// From the wire's one end to the other. Default: none.
     pub delay: Duration,
-    /// Standard deviation of what each packet is delayed more, without reordering: NR-BPDV of RFC 8868, |N(0, σ)|
-    /// without what is above 3σ, and a packet arrives no earlier than the one before it and its own serialisation
+    /// Standard deviation of what each packet is delayed more, without reordering: NR-BPDV of RFC 8868 §4.5,
+    /// |N(0, σ)| but 3σ at most, and a packet arrives no earlier than the one before it and its own serialisation
     /// time. Default: none.
     pub jitter: Duration,
     /// Which packets are lost on the wire. Default: none.
@@ -134,7 +134,7 @@ pub struct Link<P> {
     sequence: u64,
     /// The latest arrival of a packet that was not held back.
     last_arrival: Duration,
-    /// The last rate that was not zero: it measures queues of time in outages.
+    /// The latest rate above zero: it measures queues of time in outages.
     last_rate: Bitrate,
     counters: LinkCounters,
     /// What the wire lost, until it is asked for.
@@ -198,6 +198,7 @@ impl<P: Clone> Link<P> {
             sending.left = sending.left_at(now, &self.config.rate);
             sending.since = now;
         }
+        self.note_rate(now);
         let loss = self.config.loss.clone();
         change(&mut self.config);
         if self.config.loss != loss {
@@ -230,6 +231,9 @@ impl<P: Clone> Link<P> {
     /// The reason, [`DropReason::Mtu`], [`DropReason::LinkFull`] or [`DropReason::QueueFull`], and the packet. It is
     /// counted already.
     pub fn send(&mut self, packet: Packet<P>, now: Duration) -> Result<(), (DropReason, Packet<P>)> {
+        // Here alone, and not where packets are lost: at the end of an outage many may be, before anyone can ask.
+        let forgotten = self.lost.len().saturating_sub(LOST_KEPT_MAX);
+        self.lost.drain(..forgotten);
         self.advance(now);
         self.counters.offered += 1;
         let refused = if packet.size > self.config.mtu {
@@ -248,16 +252,17 @@ impl<P: Clone> Link<P> {
     }
 
     fn enqueue(&mut self, packet: Packet<P>, now: Duration) -> Result<(), Packet<P>> {
-        let rate = self.config.rate.at(now);
-        if rate > Bitrate::ZERO {
-            self.last_rate = rate;
-        }
+        self.note_rate(now);
         let sending = self.sending.as_ref().map_or(Work(0), |sending| sending.left_at(now, &self.config.rate));
         self.queue.push(packet, self.config.queue, self.last_rate, sending)?;
         if self.sending.is_none() {
             self.start(now);
         }
         Ok(())
+    }
+
+    fn note_rate(&mut self, now: Duration) {
+        self.last_rate = self.config.rate.latest_above_zero(now).unwrap_or(self.last_rate);
     }
 
     /// The next packet that has arrived by `now`, in the order of arrival.
@@ -275,8 +280,8 @@ impl<P: Clone> Link<P> {
         Some(Arrival { at: flying.at, packet: flying.packet, copy: flying.copy })
     }
 
-    /// A packet that the wire has lost, the earliest first: for those who want its buffer back. The latest
-    /// [`LOST_KEPT_MAX`] are kept.
+    /// A packet that the wire has lost, the earliest first: for those who want its buffer back. Those not asked for
+    /// are forgotten, but for the latest [`LOST_KEPT_MAX`], when another is sent.
     pub fn poll_lost(&mut self) -> Option<Packet<P>> {
         self.lost.pop_front()
     }
@@ -314,28 +319,27 @@ impl<P: Clone> Link<P> {
     fn launch(&mut self, packet: Packet<P>, now: Duration) {
         if self.loss.loses(&self.config.loss) {
             self.counters.drops.add(DropReason::Lost);
-            if self.lost.len() == LOST_KEPT_MAX {
-                self.lost.pop_front();
-            }
             self.lost.push_back(packet);
             return;
         }
         let mut at = now.saturating_add(self.config.delay);
         if !self.config.jitter.is_zero() {
-            at += self.jitter.half_normal(self.config.jitter);
+            at = at.saturating_add(self.jitter.half_normal(self.config.jitter));
         }
         if at < self.last_arrival || !self.config.jitter.is_zero() {
-            // RFC 8868 §4.5.2: a later packet arrives after an earlier one, and after it was serialised.
+            // RFC 8868 §4.5.2: a later packet follows an earlier one when that is serialised. There the times are
+            // those of first bits, here of last ones: so it is the later packet's own serialisation that counts.
             let rate = self.config.rate.at(now);
             let serialisation = if rate == Bitrate::MAX { None } else { rate.time_for(packet.size) };
             at = at.max(self.last_arrival.saturating_add(serialisation.unwrap_or(Duration::ZERO)));
         }
         if self.reorder.chance(self.config.reorder.fraction) {
-            at += self.config.reorder.extra;
+            at = at.saturating_add(self.config.reorder.extra);
         } else {
             self.last_arrival = at;
         }
-        if self.duplicate.chance(self.config.duplicate) && self.in_flight() < self.config.packets_max {
+        // The packet itself is in neither the queue nor the air at this moment.
+        if self.duplicate.chance(self.config.duplicate) && self.in_flight() + 1 < self.config.packets_max {
             self.counters.duplicated += 1;
             self.fly(packet.clone(), at, true);
         }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use plenary_netsim::{
-    Arrival, DropReason, GilbertElliott, Link, LinkConfig, Loss, Packet, Probability, QueueLimit, RateSchedule, Reorder,
+    Arrival, DropReason, GilbertElliott, LOST_KEPT_MAX, Link, LinkConfig, Loss, Packet, Probability, QueueLimit,
+    RateSchedule, Reorder,
 };
 use plenary_wire::{Bitrate, DataSize, Ecn};
 use proptest::prelude::*;
@@ -114,6 +115,69 @@ fn a_queue_of_time_drops_what_would_wait_longer() {
 }
 
 #[test]
+fn an_outage_measures_by_the_rate_before_it_though_nothing_was_sent_then() {
+    let fast_then_none = RateSchedule::steps(&[(ms(0), Bitrate::from_mbps(1)), (ms(1_000), Bitrate::ZERO)]);
+    let config = LinkConfig { queue: QueueLimit::ms(30), ..LinkConfig::default() };
+    let room =
+        |link: &mut Link<usize>, at| (0..9).filter(|&number| link.send(packet(number, 1_250), at).is_ok()).count();
+    let mut link = Link::new(LinkConfig { rate: fast_then_none, ..config.clone() }, 1, 0);
+    assert_eq!(room(&mut link, ms(2_000)), 4);
+    let mut link = Link::new(LinkConfig { rate: Bitrate::from_mbps(1).into(), ..config }, 1, 0);
+    link.update(ms(1_000), |config| config.rate = Bitrate::ZERO.into());
+    assert_eq!(room(&mut link, ms(2_000)), 4);
+}
+
+/// A minute in steps of a millisecond: to add them all up for each packet took 76 ms.
+#[test]
+fn a_long_trace_costs_no_more_than_a_short_one() {
+    let steps: Vec<_> = (0..60_000).map(|step| (ms(step), Bitrate::from_kbps(1_000 + step % 1_000))).collect();
+    let rate = RateSchedule::repeating(&steps, ms(60_000));
+    // 12 kB/s of the 187 kB/s that there are on average: what a step takes more than its share is soon done.
+    let arrivals = run(LinkConfig { rate, ..LinkConfig::default() }, 20_000, 1_200, ms(100));
+    assert_eq!(arrivals.len(), 20_000);
+    assert!(arrivals.iter().all(|(number, at)| *at < ms(100) * *number as u32 + ms(10)));
+}
+
+#[test]
+fn extremes_end_in_no_panic() {
+    let max = Duration::MAX;
+    let reorder = Reorder { fraction: Probability::ONE, extra: max };
+    for config in [
+        LinkConfig { delay: max, jitter: ms(5), ..LinkConfig::default() },
+        LinkConfig { jitter: max, reorder, ..config(Bitrate::from_bps(1)) },
+        LinkConfig { mtu: DataSize::MAX, queue: QueueLimit::Time(max), ..config(Bitrate::from_bps(1)) },
+        LinkConfig { mtu: DataSize::ZERO, packets_max: 0, ..config(Bitrate::MAX) },
+    ] {
+        let mut link = Link::new(config, 1, 0);
+        for (number, bytes) in [1, 1_500, u64::MAX, u64::MAX].into_iter().enumerate() {
+            let _ = link.send(packet(number, bytes), ms(1));
+        }
+        while link.poll_arrival(max).is_some() {}
+        link.update(max, |config| config.rate = Bitrate::MAX.into());
+        while link.poll_arrival(max).is_some() {}
+        assert_eq!(link.in_flight(), 0);
+    }
+}
+
+#[test]
+fn packets_lost_at_one_instant_can_all_be_had_back() {
+    let mut link = Link::new(LinkConfig { loss: Loss::percent(100), ..LinkConfig::default() }, 1, 0);
+    // So that the outage has a rate before it.
+    link.update(ms(0), |config| config.rate = Bitrate::ZERO.into());
+    for number in 0..5_000 {
+        link.send(packet(number, 100), ms(1)).expect("there is room");
+    }
+    link.update(ms(2), |config| config.rate = Bitrate::MAX.into());
+    assert_eq!(link.poll_arrival(ms(2)), None);
+    assert_eq!(std::iter::from_fn(|| link.poll_lost()).count(), 5_000);
+    // Who doesn't ask does not keep them all.
+    for number in 0..5_000 {
+        link.send(packet(number, 100), ms(3)).expect("there is room");
+    }
+    assert_eq!(std::iter::from_fn(|| link.poll_lost()).count(), LOST_KEPT_MAX + 1);
+}
+
+#[test]
 fn larger_than_the_mtu_is_dropped() {
     let mut link = Link::new(LinkConfig { mtu: DataSize::from_bytes(1_280), ..LinkConfig::default() }, 1, 0);
     assert!(link.send(packet(0, 1_280), ms(0)).is_ok());
@@ -124,13 +188,16 @@ fn larger_than_the_mtu_is_dropped() {
 
 #[test]
 fn the_packets_of_a_link_are_bounded() {
-    let config = LinkConfig { packets_max: 10, delay: ms(50), duplicate: Probability::ONE, ..LinkConfig::default() };
-    let mut link = Link::new(config, 1, 0);
-    for number in 0..20 {
-        let _ = link.send(packet(number, 100), ms(0));
+    // Of nine the last has no room for a copy.
+    for (packets_max, dropped) in [(10, 15), (9, 15)] {
+        let config = LinkConfig { packets_max, delay: ms(50), duplicate: Probability::ONE, ..LinkConfig::default() };
+        let mut link = Link::new(config, 1, 0);
+        for number in 0..20 {
+            let _ = link.send(packet(number, 100), ms(0));
+        }
+        assert_eq!(link.in_flight(), packets_max);
+        assert_eq!(link.counters().drops[DropReason::LinkFull], dropped);
     }
-    assert_eq!(link.in_flight(), 10);
-    assert_eq!(link.counters().drops[DropReason::LinkFull], 15);
 }
 
 #[test]
@@ -244,17 +311,22 @@ proptest! {
         seed: u64,
         sends in prop::collection::vec((0..20u64, 1..1_600u64), 1..300),
     ) {
+        let least = config.delay.min(other.delay);
+        let most = config.packets_max.max(other.packets_max);
         let mut link = Link::new(config, seed, 0);
-        let mut now = ms(0);
+        let (mut now, mut sent) = (ms(0), vec![]);
         for (number, &(wait, bytes)) in sends.iter().enumerate() {
             now += ms(wait);
+            sent.push(now);
             let _ = link.send(packet(number, bytes), now);
             if number == 100 {
                 link.update(now, |config| *config = other.clone());
             }
             while let Some(arrival) = link.poll_arrival(now) {
                 prop_assert!(arrival.at <= now);
+                prop_assert!(arrival.at >= sent[arrival.packet.payload] + least);
             }
+            prop_assert!(link.in_flight() <= most);
             let counters = link.counters();
             let accounted = counters.delivered + counters.drops.total() + link.in_flight() as u64;
             prop_assert_eq!(counters.offered + counters.duplicated, accounted);
