@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::{DropReason, Protocol, Random};
 use ports::PortChoice;
-use table::{Binding, Table};
+use table::{Binding, Table, all_ports};
 
 /// On what a mapping or a filter depends (RFC 4787 §4.1, §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -187,7 +187,12 @@ pub struct Nat {
 
 impl Nat {
     /// One without mappings. `seed` and `label` name its stream of chance.
+    ///
+    /// # Panics
+    ///
+    /// If the range of ports is empty.
     pub fn new(config: NatConfig, seed: u64, label: u64) -> Self {
+        assert!(!config.port_range.is_empty(), "a NAT has a port: {:?} is empty", config.port_range);
         Self { config, table: Table::default(), ports: PortChoice::new(Random::new(seed, label)) }
     }
 
@@ -197,10 +202,15 @@ impl Nat {
     }
 
     /// Changes how it is. Mappings stay; external addresses must stay too, as the network routes by them.
+    ///
+    /// # Panics
+    ///
+    /// If the external addresses are others, or the range of ports is empty.
     pub fn update(&mut self, change: impl FnOnce(&mut NatConfig)) {
         let external = self.config.external.clone();
         change(&mut self.config);
         assert!(self.config.external == external, "the external addresses of a NAT do not change");
+        assert!(!self.config.port_range.is_empty(), "a NAT has a port: {:?} is empty", self.config.port_range);
     }
 
     /// Mappings in its table, those too that have expired and were not yet asked for.
@@ -219,21 +229,39 @@ impl Nat {
     }
 
     /// Opens a port for good: what comes to `external` from anyone goes to `internal`, whose packets leave by it.
+    /// A mapping by traffic that either of them has is replaced.
     ///
     /// # Errors
     ///
-    /// [`DropReason::NatFull`] if the table is full or the external endpoint is taken.
+    /// [`DropReason::NatFull`] if the table is full, or one of the two is forwarded already.
+    ///
+    /// # Panics
+    ///
+    /// If `external` is none of the addresses of a NAT that translates this family, or of another one if the two
+    /// differ.
     pub fn forward(
         &mut self,
         protocol: Protocol,
         external: SocketAddr,
         internal: SocketAddr,
     ) -> Result<(), DropReason> {
+        let possible = if self.translates(internal.ip()) { self.owns(external.ip()) } else { external == internal };
+        assert!(possible, "{external} can't be forwarded to {internal}");
+        let binding = Binding { protocol, internal, remote: None };
+        let before = self.table.external_of(&binding);
+        let taken = [Some(external), before].into_iter().flatten().any(|at| self.table.is_forward(protocol, at));
+        if taken {
+            return Err(DropReason::NatFull);
+        }
+        self.table.remove(protocol, external);
+        if let Some(before) = before {
+            self.table.remove(protocol, before);
+        }
         if self.table.len() >= self.config.mappings_max {
             return Err(DropReason::NatFull);
         }
-        let binding = Binding { protocol, internal, remote: None };
-        if self.table.insert(binding, external, Duration::MAX) { Ok(()) } else { Err(DropReason::NatFull) }
+        self.table.insert_forward(binding, external);
+        Ok(())
     }
 
     /// A packet from inside: the source that it has outside.
@@ -306,7 +334,9 @@ impl Nat {
         }
         if self.config.refresh == Refresh::Both {
             self.table.refresh(protocol, external, expires);
-            self.table.refresh_destination(protocol, external, source, expires);
+            let by_address = self.config.filtering == Dependence::Address;
+            let refreshed = if by_address { all_ports(source.ip()) } else { source..=source };
+            self.table.refresh_destinations((protocol, external), refreshed, (now, expires));
         }
         self.table.internal_of(protocol, external).ok_or(DropReason::NoMapping)
     }
@@ -378,6 +408,7 @@ impl Nat {
         } else {
             binding.internal
         };
-        if self.table.insert(binding, external, expires) { Ok(external) } else { Err(DropReason::NatFull) }
+        self.table.insert(binding, external, expires);
+        Ok(external)
     }
 }

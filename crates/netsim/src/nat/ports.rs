@@ -68,7 +68,7 @@ impl PortChoice {
             PortPolicy::Preserve if range.contains(&internal) => (internal, 1),
             PortPolicy::Preserve | PortPolicy::Random => return self.any(range),
             PortPolicy::Sequential => {
-                let next = self.last.filter(|last| *last < high).map_or(low, |last| last + 1);
+                let next = self.last.filter(|last| (low..high).contains(last)).map_or(low, |last| last + 1);
                 self.last = Some(next);
                 (next, 1)
             }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::ports::Wanted;
@@ -17,7 +18,9 @@ pub(super) struct Binding {
 #[derive(Debug)]
 struct Mapping {
     binding: Binding,
-    /// The last instant but one: at this one it is gone. [`Duration::MAX`] for forwarded ports.
+    /// Opened for good by [`Nat::forward`](super::Nat::forward).
+    forwarded: bool,
+    /// The first instant at which it is gone, but for forwarded ones.
     expires: Duration,
     /// Whom it has sent to, and until when that counts.
     destinations: BTreeMap<SocketAddr, Duration>,
@@ -46,22 +49,27 @@ impl Table {
     }
 
     pub(super) fn is_live(&self, protocol: Protocol, external: SocketAddr, now: Duration) -> bool {
-        self.by_external.get(&(protocol, external)).is_some_and(|mapping| now < mapping.expires)
+        self.by_external.get(&(protocol, external)).is_some_and(|mapping| mapping.is_live(now))
     }
 
     pub(super) fn is_forward(&self, protocol: Protocol, external: SocketAddr) -> bool {
-        self.by_external.get(&(protocol, external)).is_some_and(|mapping| mapping.expires == Duration::MAX)
+        self.by_external.get(&(protocol, external)).is_some_and(|mapping| mapping.forwarded)
     }
 
-    /// Whether it was free.
-    pub(super) fn insert(&mut self, binding: Binding, external: SocketAddr, expires: Duration) -> bool {
-        let key = (binding.protocol, external);
-        if self.by_external.contains_key(&key) || self.by_binding.contains_key(&binding) {
-            return false;
-        }
-        self.by_external.insert(key, Mapping { binding, expires, destinations: BTreeMap::new() });
-        self.by_binding.insert(binding, external);
-        true
+    /// A new mapping. Both of its ends are free.
+    pub(super) fn insert(&mut self, binding: Binding, external: SocketAddr, expires: Duration) {
+        self.put(external, Mapping { binding, forwarded: false, expires, destinations: BTreeMap::new() });
+    }
+
+    /// A mapping for good. Both of its ends are free.
+    pub(super) fn insert_forward(&mut self, binding: Binding, external: SocketAddr) {
+        let mapping = Mapping { binding, forwarded: true, expires: Duration::MAX, destinations: BTreeMap::new() };
+        self.put(external, mapping);
+    }
+
+    fn put(&mut self, external: SocketAddr, mapping: Mapping) {
+        self.by_binding.insert(mapping.binding, external);
+        self.by_external.insert((mapping.binding.protocol, external), mapping);
     }
 
     pub(super) fn remove(&mut self, protocol: Protocol, external: SocketAddr) {
@@ -81,13 +89,13 @@ impl Table {
 
     /// All but forwarded ports.
     pub(super) fn dynamic(&self) -> Vec<(Binding, SocketAddr)> {
-        let dynamic = self.by_external.iter().filter(|(_, mapping)| mapping.expires < Duration::MAX);
+        let dynamic = self.by_external.iter().filter(|(_, mapping)| !mapping.forwarded);
         dynamic.map(|((_, external), mapping)| (mapping.binding, *external)).collect()
     }
 
     pub(super) fn purge(&mut self, now: Duration) {
         self.by_external.retain(|_, mapping| {
-            let live = now < mapping.expires;
+            let live = mapping.is_live(now);
             if !live {
                 self.by_binding.remove(&mapping.binding);
             }
@@ -135,15 +143,15 @@ impl Table {
         destinations.insert(destination, expires);
     }
 
-    pub(super) fn refresh_destination(
+    /// Those of these destinations that still count do so from now on until they expire.
+    pub(super) fn refresh_destinations(
         &mut self,
-        protocol: Protocol,
-        external: SocketAddr,
-        destination: SocketAddr,
-        until: Duration,
+        external: External,
+        destinations: RangeInclusive<SocketAddr>,
+        (now, until): (Duration, Duration),
     ) {
-        let mapping = self.by_external.get_mut(&(protocol, external));
-        if let Some(expires) = mapping.and_then(|mapping| mapping.destinations.get_mut(&destination)) {
+        let Some(mapping) = self.by_external.get_mut(&external) else { return };
+        for (_, expires) in mapping.destinations.range_mut(destinations).filter(|(_, expires)| now < **expires) {
             *expires = until;
         }
     }
@@ -167,7 +175,17 @@ impl Table {
         now: Duration,
     ) -> bool {
         let Some(mapping) = self.by_external.get(&(protocol, external)) else { return false };
-        let ports = SocketAddr::new(address, 0)..=SocketAddr::new(address, u16::MAX);
-        mapping.destinations.range(ports).any(|(_, expires)| now < *expires)
+        mapping.destinations.range(all_ports(address)).any(|(_, expires)| now < *expires)
     }
+}
+
+impl Mapping {
+    fn is_live(&self, now: Duration) -> bool {
+        self.forwarded || now < self.expires
+    }
+}
+
+/// All endpoints of an address.
+pub(super) const fn all_ports(address: IpAddr) -> RangeInclusive<SocketAddr> {
+    SocketAddr::new(address, 0)..=SocketAddr::new(address, u16::MAX)
 }

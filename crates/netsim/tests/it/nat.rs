@@ -164,6 +164,67 @@ fn a_mapping_lives_as_long_as_it_is_refreshed() {
 }
 
 #[test]
+fn inbound_refreshes_what_it_was_let_in_by() {
+    for (filtering, port_counts) in [(Address, true), (AddressAndPort, false)] {
+        let mut nat = nat(|config| {
+            config.filtering = filtering;
+            config.lifetime = secs(30);
+            config.refresh = Refresh::Both;
+        });
+        let external = nat.outbound(UDP, at(INSIDE), at("192.0.2.1:1"), secs(0)).expect("it is mapped");
+        // Another port of the same address; then another address, which refreshes nothing.
+        for second in [20, 40, 60] {
+            assert_eq!(nat.inbound(UDP, at("192.0.2.1:2"), external, secs(second)).is_ok(), port_counts, "{second}");
+            assert!(nat.inbound(UDP, at("192.0.2.2:1"), external, secs(second)).is_err());
+        }
+        assert_eq!(nat.inbound(UDP, at("192.0.2.1:1"), external, secs(89)).is_ok(), port_counts);
+    }
+}
+
+/// A mapping that never expires is still no forwarded port.
+#[test]
+fn a_lifetime_without_end_filters_and_is_forgotten() {
+    let mut nat = nat(|config| (config.filtering, config.lifetime) = (AddressAndPort, Duration::MAX));
+    let external = nat.outbound(UDP, at(INSIDE), at(REMOTES[0]), secs(0)).expect("it is mapped");
+    let late = Duration::from_secs(1 << 40);
+    assert_eq!(nat.inbound(UDP, at(REMOTES[0]), external, late), Ok(at(INSIDE)));
+    assert_eq!(nat.inbound(UDP, at(REMOTES[1]), external, late), Err(DropReason::Filtered));
+    nat.rebind(Rebind::Forget, late);
+    assert_eq!(nat.mappings(), 0);
+}
+
+#[test]
+fn a_forwarded_port_takes_the_place_of_mappings_by_traffic() {
+    let mut nat = nat(|config| config.filtering = AddressAndPort);
+    let (inside, other) = (at(INSIDE), at("10.0.0.3:8000"));
+    for from in [inside, other] {
+        nat.outbound(UDP, from, at(REMOTES[0]), secs(0)).expect("it is mapped");
+    }
+    let port = at("203.0.113.1:8000");
+    assert_eq!(nat.forward(UDP, port, inside), Ok(()));
+    assert_eq!(nat.mappings(), 1);
+    assert_eq!(nat.inbound(UDP, at(REMOTES[3]), port, secs(999)), Ok(inside));
+    assert_eq!(nat.outbound(UDP, inside, at(REMOTES[3]), secs(999)), Ok(port));
+    assert_eq!(nat.forward(UDP, at("203.0.113.1:8001"), inside), Err(DropReason::NatFull));
+    assert_eq!(nat.forward(UDP, port, other), Err(DropReason::NatFull));
+    nat.rebind(Rebind::Forget, secs(1_000));
+    assert_eq!(nat.mappings(), 1);
+}
+
+#[test]
+#[should_panic(expected = "198.51.100.9:80 can't be forwarded to 10.0.0.2:5000")]
+fn a_port_of_another_address_is_not_forwarded() {
+    let _ = nat(|_| {}).forward(UDP, at("198.51.100.9:80"), at(INSIDE));
+}
+
+#[test]
+#[should_panic(expected = "a NAT has a port: 5..=4 is empty")]
+fn a_nat_has_a_port() {
+    #[expect(clippy::reversed_empty_ranges, reason = "that is what is refused")]
+    nat(|config| config.port_range = 5..=4);
+}
+
+#[test]
 fn a_permission_expires_though_its_mapping_lives() {
     let mut nat = nat(|config| config.filtering = Address);
     let (old, new) = (at("192.0.2.1:1"), at("192.0.2.2:1"));
