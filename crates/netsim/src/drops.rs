@@ -16,7 +16,8 @@ pub enum DropReason {
     NoRoute,
     /// It arrived, and no socket is bound there.
     NoSocket,
-    /// The sending node does not own the source address, or the flow is not open.
+    /// The sending node does not own the source address, it is of another family than the destination's, or the flow is
+    /// not open.
     BadSource,
     /// No NAT mapping stands at this external address (any longer).
     NoMapping,

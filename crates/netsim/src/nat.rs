@@ -276,6 +276,9 @@ impl Nat {
         destination: SocketAddr,
         now: Duration,
     ) -> Result<SocketAddr, DropReason> {
+        if source.is_ipv4() != destination.is_ipv4() {
+            return Err(DropReason::BadSource);
+        }
         if protocol == Protocol::Udp && !self.config.udp {
             return Err(DropReason::Blocked);
         }
@@ -290,7 +293,7 @@ impl Nat {
         }
         let external = match live {
             Some((_, external)) => external,
-            None => self.open(binding, destination, now)?,
+            None => self.open(binding, now)?,
         };
         let expires = now.saturating_add(self.lifetime(protocol));
         self.table.refresh(protocol, external, expires);
@@ -388,8 +391,7 @@ impl Nat {
         (Binding { remote, ..forwarded }, forwarded)
     }
 
-    fn open(&mut self, binding: Binding, destination: SocketAddr, now: Duration) -> Result<SocketAddr, DropReason> {
-        debug_assert!(destination.is_ipv4() == binding.internal.is_ipv4(), "no family is translated to the other");
+    fn open(&mut self, binding: Binding, now: Duration) -> Result<SocketAddr, DropReason> {
         if let Some(expired) = self.table.external_of(&binding) {
             self.table.remove(binding.protocol, expired);
         }

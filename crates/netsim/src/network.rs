@@ -244,6 +244,7 @@ impl Network {
         packet.trace(&mut self.trace);
         let (source, destination) = (packet.source.ip(), packet.destination.ip());
         let key = self.packets.insert(packet);
+        let bound = bound && source.is_ipv4() == destination.is_ipv4();
         let Some(interface) = self.interface_of(node, source).filter(|_| bound) else {
             return self.discard(key, DropReason::BadSource, now);
         };

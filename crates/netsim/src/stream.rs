@@ -195,6 +195,10 @@ impl Connection {
         if segment.syn {
             self.handle_syn(&segment);
         }
+        if self.state == State::SynSent {
+            // What is late for another stream of these addresses acknowledges nothing of this one.
+            return;
+        }
         if let Some(ack) = segment.ack.filter(|ack| *ack <= self.sent) {
             let pure = segment.data.is_empty() && !segment.fin && !segment.syn;
             self.handle_ack(ack, pure, now);
@@ -322,6 +326,8 @@ impl Connection {
     }
 
     fn end(&mut self, reason: Closed) {
+        // Who was not told of the beginning is not told of the end.
+        self.silent |= self.state == State::SynReceived;
         self.tell(StreamEvent::Closed(reason));
         self.silent = true;
         self.acknowledge = false;

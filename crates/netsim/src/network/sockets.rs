@@ -23,6 +23,8 @@ pub(super) struct Sockets {
     by_address: BTreeMap<(NodeId, Protocol, SocketAddr), FlowId>,
     by_flow: BTreeMap<(NodeId, FlowId), Socket>,
     next_flow: BTreeMap<NodeId, u32>,
+    /// After the last ephemeral port that was given: what is late for a closed stream must not find the next one.
+    next_port: BTreeMap<NodeId, u16>,
 }
 
 impl Sockets {
@@ -124,15 +126,23 @@ impl Network {
     }
 
     /// Checks an address for a new socket, and finds a port where none is given.
-    pub(super) fn claim(&self, node: NodeId, protocol: Protocol, address: SocketAddr) -> SocketAddr {
-        let owned = address.ip().is_unspecified() || self.addresses(node).any(|owned| owned == address.ip());
-        assert!(owned, "node {} does not own {address}", node.index());
+    pub(super) fn claim(&mut self, node: NodeId, protocol: Protocol, address: SocketAddr) -> SocketAddr {
+        if !address.ip().is_unspecified() {
+            self.assert_owned(node, address);
+        }
         let free = |port: &u16| {
             let address = SocketAddr::new(address.ip(), *port);
             !self.sockets.by_address.contains_key(&(node, protocol, address)) && !self.streams.uses(node, address)
         };
         let port = match address.port() {
-            0 => (EPHEMERAL_PORT_FIRST..=u16::MAX).find(free).expect("the node has a free port"),
+            0 => {
+                let next = self.sockets.next_port.get(&node).copied().unwrap_or(EPHEMERAL_PORT_FIRST);
+                let mut ports = (next..=u16::MAX).chain(EPHEMERAL_PORT_FIRST..next);
+                let port = ports.find(free).expect("the node has a free port");
+                let after = port.checked_add(1).unwrap_or(EPHEMERAL_PORT_FIRST);
+                self.sockets.next_port.insert(node, after);
+                port
+            }
             port => {
                 let taken = self.sockets.by_address.contains_key(&(node, protocol, address));
                 assert!(!taken, "node {} has bound {address} already", node.index());
@@ -140,5 +150,10 @@ impl Network {
             }
         };
         SocketAddr::new(address.ip(), port)
+    }
+
+    pub(super) fn assert_owned(&self, node: NodeId, address: SocketAddr) {
+        let owned = self.addresses(node).any(|owned| owned == address.ip());
+        assert!(owned, "node {} does not own {address}", node.index());
     }
 }

@@ -59,9 +59,9 @@ impl Network {
     ///
     /// # Panics
     ///
-    /// If the local address is not the node's or unspecified, or the two are connected already.
+    /// If the local address is not the node's, or the two are connected already.
     pub fn connect(&mut self, node: NodeId, local: SocketAddr, remote: SocketAddr, now: Duration) -> FlowId {
-        assert!(!local.ip().is_unspecified(), "a stream leaves from one address");
+        self.assert_owned(node, local);
         let local = if local.port() == 0 { self.claim(node, Protocol::Tcp, local) } else { local };
         let free = !self.streams.by_addresses.contains_key(&(node, local, remote));
         assert!(free, "{local} and {remote} are connected already");

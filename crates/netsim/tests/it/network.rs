@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plenary_netsim::{
     Dependence, DropReason, Hairpin, Input, LinkConfig, Loss, NatConfig, Network, NodeId, Outgoing, Probability,
-    QueueLimit, Rebind, SiteConfig, SiteId,
+    Protocol, QueueLimit, Rebind, SiteConfig, SiteId,
 };
 use plenary_wire::{Bitrate, Ecn, FlowId};
 use proptest::prelude::*;
@@ -198,6 +198,37 @@ fn the_other_family_passes_a_nat_as_a_firewall() {
     assert_eq!(lab.send(server, inside.address), Err(DropReason::NoMapping));
     assert_eq!(lab.send(inside, server.address), Ok((server.node, inside.address)));
     assert_eq!(lab.send(server, inside.address), Ok((inside.node, server.address)));
+}
+
+/// A machine that pairs an IPv4 address with an IPv6 one hears nothing, as from a kernel.
+#[test]
+fn no_packet_goes_from_one_family_to_the_other() {
+    let mut lab = Lab::new();
+    let home = lab.site(SiteId::INTERNET, NatConfig::full_cone(ip("203.0.113.1")));
+    let server = lab.host(SiteId::INTERNET, "[2001:db8::1]:3478");
+    for site in [home, SiteId::INTERNET] {
+        let from = lab.host(site, if site == home { "10.0.0.2:5000" } else { "192.0.2.1:5000" });
+        assert_eq!(lab.send(from, server.address), Err(DropReason::BadSource));
+        assert_eq!(lab.send(server, from.address), Err(DropReason::BadSource));
+    }
+    let outbound = lab.network.nat_mut(home).outbound(Protocol::Udp, at("10.0.0.2:1"), server.address, ms(0));
+    assert_eq!(outbound, Err(DropReason::BadSource));
+}
+
+/// More than a link keeps for who asks late: none may stay behind in the network.
+#[test]
+fn packets_lost_at_one_instant_are_all_accounted_for() {
+    let mut lab = Lab::new();
+    let (a, b) = (lab.host(SiteId::INTERNET, "192.0.2.1:1"), lab.host(SiteId::INTERNET, "192.0.2.2:1"));
+    let (up, _) = lab.network.node_links(a.node);
+    lab.network.update_link(up, ms(0), |link| (link.rate, link.loss) = (Bitrate::ZERO.into(), Loss::percent(100)));
+    for _ in 0..5_000 {
+        let outgoing = Outgoing { flow: a.flow, local: a.address, remote: b.address, ecn: Ecn::NotEct, bytes: b"x" };
+        lab.network.send(a.node, outgoing, ms(1));
+    }
+    lab.network.update_link(up, ms(2), |link| link.rate = Bitrate::MAX.into());
+    assert_eq!(lab.network.poll(ms(2)), None);
+    assert_eq!((lab.network.in_flight(), lab.network.counters().drops[DropReason::Lost]), (0, 5_000));
 }
 
 #[test]

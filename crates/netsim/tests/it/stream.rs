@@ -166,6 +166,40 @@ fn an_abort_resets_the_peer() {
     assert!(run(&mut network, ms(100_000)).is_empty() && network.poll_timeout().is_none());
 }
 
+/// Who has not heard of a stream does not hear of its end.
+#[test]
+fn a_stream_given_up_before_it_opened_is_not_told_to_the_listener() {
+    let (mut network, client, server) = pair(LinkConfig::delay(ms(50)), None);
+    network.listen(server, at(SERVER));
+    let flow = network.connect(client, at(CLIENT), at(SERVER), ms(0));
+    network.abort(client, flow, ms(10));
+    assert_eq!(run(&mut network, Duration::from_secs(100)), []);
+    assert!(!network.is_open(client, flow) && network.poll_timeout().is_none());
+}
+
+/// The reset is lost, so that the server still has the old stream; the new one comes from another port.
+#[test]
+fn a_client_may_come_back_at_once() {
+    let (mut network, client, server) = pair(LinkConfig::delay(ms(50)), None);
+    network.listen(server, at(SERVER));
+    let (up, _) = network.node_links(client);
+    let old = network.connect(client, at(CLIENT), at(SERVER), ms(0));
+    run(&mut network, ms(500));
+    network.update_link(up, ms(500), |link| link.loss = Loss::percent(100));
+    network.abort(client, old, ms(500));
+    network.update_link(up, ms(500), |link| link.loss = Loss::None);
+    let new = network.connect(client, at(CLIENT), at(SERVER), ms(500));
+    assert_eq!(network.local_address(client, new), Some(at("10.0.0.2:49153")));
+    assert_eq!(run(&mut network, ms(600)), [(ms(600), client, new, Input::Connected)]);
+}
+
+#[test]
+#[should_panic(expected = "node 0 does not own 192.0.2.9:5000")]
+fn a_stream_leaves_from_an_address_of_its_node() {
+    let (mut network, client, _) = pair(LinkConfig::default(), None);
+    network.connect(client, at("192.0.2.9:5000"), at(SERVER), ms(0));
+}
+
 #[test]
 fn a_node_may_connect_to_itself() {
     let (mut network, _, server) = pair(LinkConfig::default(), None);
