@@ -17,6 +17,12 @@ pub const TRANSMITS_PER_INSTANT_MAX: u32 = 10_000;
 /// that has passed, and does not come to rest: the simulation panics.
 pub const WAKES_PER_INSTANT_MAX: u32 = 1_000;
 
+/// How many events one machine may have at one instant. One that has more never stops: the simulation panics.
+pub const EVENTS_PER_INSTANT_MAX: u32 = 10_000;
+
+/// The end of time, after a hundred years: what is due later never happens.
+pub const TIME_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// An event of a machine, with when and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Occurrence<E> {
@@ -54,10 +60,11 @@ pub struct Simulation<M: Machine> {
 struct Slot<M> {
     machine: M,
     timer: Option<Duration>,
-    /// At the instant `at`: transmits given, and wakes by its own timeout.
+    /// At the instant `at`: transmits given, wakes by its own timeout, and events.
     at: Duration,
     transmits: u32,
     wakes: u32,
+    events: u32,
 }
 
 /// The label of the stream of chance that machines' entropy comes from: no link or NAT has it.
@@ -120,7 +127,7 @@ impl<M: Machine> Simulation<M> {
 
     /// Puts a machine on a node, in place of one that may be there.
     pub fn place(&mut self, node: NodeId, machine: M) {
-        let slot = Slot { machine, timer: None, at: self.now, transmits: 0, wakes: 0 };
+        let slot = Slot { machine, timer: None, at: self.now, transmits: 0, wakes: 0, events: 0 };
         if let Some(at) = self.machines.insert(node, slot).and_then(|old| old.timer) {
             self.timers.remove(&(at, node));
         }
@@ -163,6 +170,9 @@ impl<M: Machine> Simulation<M> {
 
     /// Goes on until a machine has an event, and returns it; or until `until` (since the start), and returns `None`.
     /// Between two events, the test may give commands: this is the place for signalling.
+    ///
+    /// An `until` beyond [`TIME_MAX`], such as [`Duration::MAX`], is when all is quiet: time then stands at the last
+    /// thing that happened.
     pub fn next_event(&mut self, until: Duration) -> Option<Occurrence<M::Event>> {
         loop {
             self.settle();
@@ -170,9 +180,11 @@ impl<M: Machine> Simulation<M> {
                 return Some(occurrence);
             }
             let timer = self.timers.first().map(|(at, _)| *at);
-            let Some(next) = self.network.poll_timeout().into_iter().chain(timer).min().filter(|at| *at <= until)
-            else {
-                self.now = self.now.max(until);
+            let next = self.network.poll_timeout().into_iter().chain(timer).min();
+            let Some(next) = next.filter(|at| *at <= until.min(TIME_MAX)) else {
+                if until <= TIME_MAX {
+                    self.now = self.now.max(until);
+                }
                 return None;
             };
             self.now = self.now.max(next);
@@ -247,7 +259,16 @@ impl<M: Machine> Simulation<M> {
         }
         for node in all {
             let Some(slot) = self.machines.get_mut(&node) else { continue };
+            slot.begin(self.now);
             while let Some(event) = slot.machine.poll_event() {
+                slot.events += 1;
+                assert!(
+                    slot.events <= EVENTS_PER_INSTANT_MAX,
+                    "seed {:#x}: the machine on node {} never stops telling at {:?}",
+                    self.network.seed(),
+                    node.index(),
+                    self.now,
+                );
                 self.occurrences.push_back(Occurrence { at: self.now, node, event });
             }
             let due = slot.machine.poll_timeout().map(|at| at.saturating_duration_since(self.base));
@@ -302,7 +323,7 @@ impl<M> Slot<M> {
     /// Counts anew if the instant is another.
     fn begin(&mut self, now: Duration) {
         if self.at != now {
-            (self.at, self.transmits, self.wakes) = (now, 0, 0);
+            (self.at, self.transmits, self.wakes, self.events) = (now, 0, 0, 0);
         }
     }
 }

@@ -13,7 +13,9 @@ mod stream;
 mod trace;
 
 pub use clock::base;
-pub use driver::{Occurrence, Simulation, TRANSMITS_PER_INSTANT_MAX, WAKES_PER_INSTANT_MAX};
+pub use driver::{
+    EVENTS_PER_INSTANT_MAX, Occurrence, Simulation, TIME_MAX, TRANSMITS_PER_INSTANT_MAX, WAKES_PER_INSTANT_MAX,
+};
 pub use drops::{DropReason, Drops};
 pub use link::{
     Arrival, GilbertElliott, LOST_KEPT_MAX, Link, LinkConfig, LinkCounters, Loss, Packet, QueueLimit, RateSchedule,

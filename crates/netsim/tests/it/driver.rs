@@ -1,13 +1,15 @@
 //! Machines, driven.
 
 use std::cell::Cell;
+use std::env;
 use std::net::{IpAddr, SocketAddr};
+use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use plenary_netsim::{
     Closed, LinkConfig, Loss, Machine, NodeId, Probability, QueueLimit, STREAM_BUFFER_MAX, Simulation, SiteConfig,
-    SiteId,
+    SiteId, TIME_MAX,
 };
 use plenary_wire::{Bitrate, Datagram, Ecn, FlowId, Limit, Transmit};
 
@@ -158,8 +160,10 @@ fn entropy_is_of_the_seed_and_never_twice() {
 }
 
 /// Does nothing but what a test wants it to do wrong.
+#[derive(Default)]
 struct Broken {
     transmit: Option<Transmit>,
+    event: Option<()>,
     timeout: Option<Instant>,
 }
 
@@ -176,7 +180,7 @@ impl Machine for Broken {
     }
 
     fn poll_event(&mut self) -> Option<()> {
-        None
+        self.event
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
@@ -197,7 +201,7 @@ fn broken(seed: u64) -> (Simulation<Broken>, NodeId, SocketAddr, FlowId) {
 fn a_machine_that_never_stops_transmitting_is_found() {
     let (mut sim, node, local, flow) = broken(0xbeef);
     let transmit = Transmit { flow, local, remote: local, range: 0..1, segment: 1, ecn: Ecn::NotEct };
-    sim.place(node, Broken { transmit: Some(transmit), timeout: None });
+    sim.place(node, Broken { transmit: Some(transmit), ..Broken::default() });
     sim.run_until(ms(1));
 }
 
@@ -206,8 +210,59 @@ fn a_machine_that_never_stops_transmitting_is_found() {
 fn a_machine_that_does_not_come_to_rest_is_found() {
     let (mut sim, node, ..) = broken(0xbeef);
     let timeout = Some(sim.now());
-    sim.place(node, Broken { transmit: None, timeout });
+    sim.place(node, Broken { timeout, ..Broken::default() });
     sim.run_until(ms(1));
+}
+
+#[test]
+#[should_panic(expected = "seed 0xbeef: the machine on node 0 never stops telling")]
+fn a_machine_that_never_stops_telling_is_found() {
+    let (mut sim, node, ..) = broken(0xbeef);
+    sim.place(node, Broken { event: Some(()), ..Broken::default() });
+    sim.run_until(ms(1));
+}
+
+#[test]
+fn without_an_end_it_goes_on_until_all_is_quiet() {
+    let (mut sim, [first, second]) = talk(3);
+    for node in [first, second] {
+        sim.machine_mut(node).next = None;
+        sim.machine_mut(node).burst = 3;
+    }
+    let last = sim.run_until(Duration::MAX).last().map(|told| told.at);
+    // Less than 3 × 0.8 ms of sending, 30 ms of delay and 15 ms of jitter.
+    assert!(last.is_some() && sim.elapsed() > ms(30) && sim.elapsed() < ms(50), "{:?}", sim.elapsed());
+    sim.machine_mut(first).burst = 1;
+    // What is due after the end of time never happens, and hinders nothing.
+    let never = [LinkConfig::delay(Duration::MAX), LinkConfig::default()];
+    let far = SocketAddr::from(([192, 0, 2, 3], 3));
+    let node = sim.network_mut().add_node();
+    sim.network_mut().attach(node, SiteId::INTERNET, &[far.ip()], never);
+    let flow = sim.bind(node, far);
+    let peer = sim.machine(first).local;
+    let next = Some(sim.now());
+    let interval = TIME_MAX;
+    sim.place(node, Talker { flow, local: far, peer, next, interval, sent: 0, burst: 0, heard: None });
+    sim.run_for(Duration::MAX);
+    assert_eq!((sim.network().in_flight(), sim.machine(node).sent), (3, 3));
+    sim.run_until(TIME_MAX);
+    assert_eq!((sim.elapsed(), sim.network().in_flight()), (TIME_MAX, 3));
+}
+
+/// In a process of its own, where it fails.
+#[test]
+fn a_failure_prints_the_seed_and_the_instant() {
+    const NAME: &str = "driver::a_failure_prints_the_seed_and_the_instant";
+    if env::var_os("NETSIM_FAILS").is_some() {
+        let (mut sim, _) = talk(0xbeef);
+        sim.run_until(ms(1_500));
+        panic!("an assertion of the test");
+    }
+    let this = env::current_exe().expect("the path of this program");
+    let run = Command::new(this).args(["--exact", NAME, "--nocapture"]).env("NETSIM_FAILS", "1").output();
+    let output = run.expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("netsim: failed at 1.5s of seed 0xbeef"), "{said}");
 }
 
 /// A client that pushes blocks into a stream as fast as it may, or a server that counts what comes.

@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use plenary_netsim::{
-    Closed, Input, LinkConfig, Loss, NatConfig, Network, NodeId, STREAM_BUFFER_MAX, SiteConfig, SiteId,
+    Closed, GilbertElliott, Input, LinkConfig, Loss, NatConfig, Network, NodeId, Probability, RateSchedule, Reorder,
+    STREAM_BUFFER_MAX, SiteConfig, SiteId,
 };
 use plenary_wire::{Bitrate, FlowId};
 
@@ -120,6 +121,33 @@ fn transfer(link: LinkConfig, length: usize) -> Duration {
     }
     assert!(received == bytes, "what was written is what was read");
     now
+}
+
+/// As `the_same_seed_is_the_same_run_everywhere` of the driver, for what it has none of: bursts of loss, reordering, a
+/// trace of rates, random ports of a NAT, and streams.
+#[test]
+fn streams_and_nats_are_the_same_everywhere() {
+    let rough = LinkConfig {
+        rate: RateSchedule::repeating(&[(ms(0), Bitrate::from_mbps(2)), (ms(70), Bitrate::from_kbps(300))], ms(100)),
+        jitter: ms(3),
+        loss: Loss::GilbertElliott(GilbertElliott::bursts(Probability::from_percent(2), 2)),
+        reorder: Reorder { fraction: Probability::from_percent(2), extra: ms(15) },
+        ..LinkConfig::delay(ms(20))
+    };
+    let (mut network, client, server) = pair(rough, Some(NatConfig::symmetric(ip("203.0.113.1"))));
+    network.listen(server, at(SERVER));
+    let streams = [0, 1].map(|_| network.connect(client, at(CLIENT), at(SERVER), ms(0)));
+    let mut received = 0;
+    for second in 0..10 {
+        let now = Duration::from_secs(second);
+        network.write(client, streams[0], &[7; 30_000], now);
+        let all = run(&mut network, now + ms(999));
+        received +=
+            all.iter().map(|(.., input)| if let Input::Stream(data) = input { data.len() } else { 0 }).sum::<usize>();
+    }
+    assert_eq!(received, 300_000);
+    let hash = network.trace_hash();
+    assert_eq!(hash, 0xbffb_b11e_f912_1135, "0x{hash:016x}");
 }
 
 #[test]
