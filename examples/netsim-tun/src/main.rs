@@ -31,6 +31,9 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     if !rustix::process::geteuid().is_root() {
         return Err("network namespaces and TUN devices need root".into());
     }
+    if options.left == options.right {
+        return Err(format!("--left and --right are both {}: they need two names", options.left).into());
+    }
     let signalled = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&signalled))?;

@@ -2,6 +2,8 @@ use std::fs::File;
 use std::io;
 use std::process::Command;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::tun;
 
 /// A network namespace that this process has made, with one TUN device in it. Both are gone when it is dropped.
@@ -17,7 +19,7 @@ const DEVICE: &str = "net0";
 impl Namespace {
     /// Makes it, with these addresses (and prefix lengths), and a default route to the device.
     pub(crate) fn new(name: &str, addresses: &[String], mtu: u64) -> io::Result<Self> {
-        ip(&["netns", "add", name])?;
+        ip(&["netns", "add", name]).map_err(|error| taken(name, error))?;
         // From here on, an error drops it and so deletes the namespace.
         let mut namespace = Self { name: name.to_owned(), device: None };
         let (device, first_name) = tun::open()?;
@@ -52,17 +54,35 @@ impl Namespace {
 impl Drop for Namespace {
     fn drop(&mut self) {
         drop(self.device.take());
+        // What the command has left behind would keep the namespace alive without its name.
+        for process in ip(&["netns", "pids", &self.name]).unwrap_or_default().split_whitespace() {
+            if let Some(pid) = process.parse().ok().and_then(Pid::from_raw) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
         if let Err(error) = ip(&["netns", "delete", &self.name]) {
             eprintln!("netsim-tun: {error}");
         }
     }
 }
 
-fn ip(arguments: &[&str]) -> io::Result<()> {
-    let output = Command::new("ip").args(arguments).output()?;
+/// What `ip` says.
+fn ip(arguments: &[&str]) -> io::Result<String> {
+    let output = Command::new("ip").args(arguments).output();
+    let output = output.map_err(|error| io::Error::new(error.kind(), format!("ip, of iproute2: {error}")))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("ip {}: {}", arguments.join(" "), said.trim())))
+    Err(io::Error::other(format!("ip {}: {}: {}", arguments.join(" "), output.status, said.trim())))
+}
+
+fn taken(name: &str, error: io::Error) -> io::Error {
+    if !error.to_string().contains("File exists") {
+        return error;
+    }
+    io::Error::other(format!(
+        "a namespace {name} exists already. If another run has it, choose other names with --left and --right; \
+         if one was killed, remove it: ip netns delete {name}"
+    ))
 }

@@ -13,25 +13,25 @@ use plenary_wire::{Bitrate, DataSize};
 #[command(version)]
 pub(crate) struct Options {
     /// Packets lost at random: 2%, 0.5%
-    #[arg(long, default_value = "0%")]
+    #[arg(long, default_value = "0%", allow_hyphen_values = true)]
     loss: Each<Percent>,
     /// One-way delay: 50ms, 1.5s, 200us
-    #[arg(long, default_value = "0ms")]
+    #[arg(long, default_value = "0ms", allow_hyphen_values = true)]
     delay: Each<Time>,
     /// Standard deviation of what each packet is delayed more, without reordering
-    #[arg(long, default_value = "0ms")]
+    #[arg(long, default_value = "0ms", allow_hyphen_values = true)]
     jitter: Each<Time>,
     /// Rate, of IP packets: 1mbit, 500kbit, 2.5gbit, or unlimited
-    #[arg(long, default_value = "unlimited")]
+    #[arg(long, default_value = "unlimited", allow_hyphen_values = true)]
     rate: Each<Rate>,
     /// What waits before a packet is dropped: 300ms, or 30kB
-    #[arg(long, default_value = "300ms")]
+    #[arg(long, default_value = "300ms", allow_hyphen_values = true)]
     queue: Each<Queue>,
     /// The largest IP packet, in bytes
-    #[arg(long, default_value_t = 1_500, value_parser = clap::value_parser!(u64).range(576..=9_000))]
+    #[arg(long, default_value = "1500", value_parser = mtu, allow_hyphen_values = true)]
     pub(crate) mtu: u64,
     /// What all chance comes from
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value = "0", value_parser = seed, allow_hyphen_values = true)]
     pub(crate) seed: u64,
     /// Name of the one namespace, which has the addresses 10.77.0.1 and fd77::1
     #[arg(long, default_value = "netsim-left")]
@@ -98,11 +98,22 @@ impl<T: FromStr + Copy> FromStr for Each<T> {
     }
 }
 
+/// IPv6 needs 1280 bytes.
+fn mtu(text: &str) -> Result<u64, Expected> {
+    let bytes = text.parse().ok().filter(|bytes| (1_280..=9_000).contains(bytes));
+    bytes.ok_or(Expected("a number of bytes from 1280 to 9000"))
+}
+
+fn seed(text: &str) -> Result<u64, Expected> {
+    text.parse().map_err(|_| Expected("a whole number from 0 to 18446744073709551615"))
+}
+
 /// A number before one of the units, times what that unit is in the smallest.
 fn with_unit(text: &str, units: &[(&str, f64)]) -> Option<f64> {
     units.iter().find_map(|(unit, factor)| {
         let number: f64 = text.strip_suffix(unit)?.parse().ok()?;
-        (number.is_finite() && number >= 0.0).then_some(number * factor)
+        // Above this, a float no longer counts every unit.
+        Some(number * factor).filter(|product| (0.0..=9e15).contains(product))
     })
 }
 
@@ -132,7 +143,8 @@ impl FromStr for Rate {
             return Ok(Self(Bitrate::MAX));
         }
         let bits = with_unit(text, &[("kbit", 1e3), ("mbit", 1e6), ("gbit", 1e9), ("bit", 1.0)]);
-        bits.map(|bits| Self(Bitrate::from_bps(bits as u64))).ok_or(Expected("a rate such as 1mbit, or unlimited"))
+        let bits = bits.map(|bits| bits as u64).filter(|bits| *bits > 0);
+        bits.map(|bits| Self(Bitrate::from_bps(bits))).ok_or(Expected("a rate above zero such as 1mbit, or unlimited"))
     }
 }
 
@@ -145,7 +157,7 @@ impl FromStr for Queue {
         }
         let bytes = with_unit(text, &[("kB", 1e3), ("MB", 1e6), ("B", 1.0)]);
         let limit = bytes.map(|bytes| QueueLimit::Bytes(DataSize::from_bytes(bytes as u64)));
-        limit.map(Self).ok_or(Expected("a time such as 300ms, or a size such as 30kB"))
+        limit.map(Self).ok_or(Expected("a time up to 60s such as 300ms, or a size such as 30kB"))
     }
 }
 
@@ -168,12 +180,24 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
-        assert!("101%".parse::<Percent>().is_err());
-        assert!("-1ms".parse::<Time>().is_err());
-        assert!("NaNs".parse::<Time>().is_err());
-        assert!("5".parse::<Rate>().is_err());
-        assert!("1mbit,".parse::<Each<Rate>>().is_err());
-        assert!("5parsecs".parse::<Queue>().is_err());
+    fn what_is_wrong_is_named_with_what_would_be_right() {
+        for (arguments, parts) in [
+            ("--loss 101%", ["'101%' for '--loss", "expected 0% to 100%"]),
+            ("--loss 5", ["'5' for '--loss", "expected 0% to 100%"]),
+            ("--delay -1ms", ["'-1ms' for '--delay", "expected a time up to 60s"]),
+            ("--jitter NaNs", ["'NaNs' for '--jitter", "expected a time up to 60s"]),
+            ("--rate 5", ["'5' for '--rate", "expected a rate above zero such as 1mbit"]),
+            ("--rate 0mbit", ["'0mbit' for '--rate", "expected a rate above zero"]),
+            ("--rate 1mbit,", ["'1mbit,' for '--rate", "expected a rate above zero"]),
+            ("--rate 1e300gbit", ["'1e300gbit' for '--rate", "or unlimited"]),
+            ("--queue 5parsecs", ["'5parsecs' for '--queue", "or a size such as 30kB"]),
+            ("--queue 1e300MB", ["'1e300MB' for '--queue", "or a size such as 30kB"]),
+            ("--mtu 576", ["'576' for '--mtu", "expected a number of bytes from 1280 to 9000"]),
+            ("--seed -1", ["'-1' for '--seed", "expected a whole number from 0"]),
+            ("--los 2%", ["'--los'", "--help"]),
+        ] {
+            let error = Options::try_parse_from(format!("netsim-tun {arguments}").split(' ')).unwrap_err().to_string();
+            assert!(parts.iter().all(|part| error.contains(part)), "{arguments}: {error}");
+        }
     }
 }

@@ -18,7 +18,11 @@ fn main() {
         ["blast", packets, interval] => blast(number(packets), Duration::from_micros(number(interval))),
         _ => match missing() {
             Some(reason) => println!("skipped: {reason}"),
-            None => two_percent_fifty_milliseconds_one_megabit(),
+            None => {
+                names_are_taken_once();
+                what_was_left_behind_is_ended();
+                two_percent_fifty_milliseconds_one_megabit();
+            }
         },
     }
 }
@@ -47,11 +51,56 @@ fn missing() -> Option<&'static str> {
     }
 }
 
+fn names() -> [String; 2] {
+    ["left", "right"].map(|side| format!("netsim-test-{}-{side}", std::process::id()))
+}
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_netsim-tun");
+
+/// The program with the names of this test; its command follows.
+fn netsim_tun(options: &[&str]) -> Command {
+    let [left, right] = names();
+    let mut command = Command::new(PROGRAM);
+    command.args(options).args(["--left", &left, "--right", &right, "--"]);
+    command
+}
+
+fn assert_gone() {
+    let left_over = text(&Command::new("ip").args(["netns", "list"]).output().expect("ip runs"));
+    assert!(names().iter().all(|name| !left_over.contains(name)), "its namespaces are gone: {left_over}");
+}
+
+/// A second run with the names of the first says what to do, and takes nothing away from it.
+fn names_are_taken_once() {
+    let [left, right] = names();
+    let mut nested = netsim_tun(&[]);
+    let script = "\"$0\" --left \"$1\" --right \"$2\" -- true; ip netns exec \"$1\" true && exit 7";
+    let output = nested.args(["sh", "-c", script, PROGRAM, &left, &right]).output().expect("netsim-tun runs");
+    assert!(text(&output).contains(&format!("a namespace {left} exists already")), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(7), "the exit code is the command's");
+    assert_gone();
+    let output = Command::new(PROGRAM).args(["--left", &left, "--right", &left]).output().expect("netsim-tun runs");
+    assert!(text(&output).contains("they need two names") && !output.status.success(), "{}", text(&output));
+}
+
+/// By the end of the command, and by a signal. As long as one lives, it holds the pipe that `output` reads.
+fn what_was_left_behind_is_ended() {
+    let start = Instant::now();
+    let behind = "ip netns exec $NETSIM_LEFT sleep 60 & ";
+    for (then, code) in
+        [("sleep 0.3; exit 3", 3), ("sleep 0.3; kill -TERM $PPID; exec ip netns exec $NETSIM_LEFT sleep 60", 1)]
+    {
+        let script = format!("{behind}{then}");
+        let output = netsim_tun(&[]).args(["sh", "-c", &script]).output().expect("netsim-tun runs");
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+        assert_gone();
+    }
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+}
+
 fn two_percent_fifty_milliseconds_one_megabit() {
-    let names = ["left", "right"].map(|side| format!("netsim-test-{}-{side}", std::process::id()));
-    let output = Command::new(env!("CARGO_BIN_EXE_netsim-tun"))
-        .args(["--loss", "2%", "--delay", "50ms", "--rate", "1mbit", "--queue", "300ms", "--seed", "1"])
-        .args(["--left", &names[0], "--right", &names[1], "--"])
+    let names = names();
+    let output = netsim_tun(&["--loss", "2%", "--delay", "50ms", "--rate", "1mbit", "--queue", "300ms", "--seed", "1"])
         .arg(env::current_exe().expect("the path of this program"))
         .arg("measure")
         .output()
@@ -60,8 +109,7 @@ fn two_percent_fifty_milliseconds_one_megabit() {
     assert!(output.status.success());
     let report = String::from_utf8_lossy(&output.stdout);
     assert!(report.contains(&format!("{} -> {}: ", names[0], names[1])), "it reports its counters");
-    let left_over = text(&Command::new("ip").args(["netns", "list"]).output().expect("ip runs"));
-    assert!(names.iter().all(|name| !left_over.contains(name)), "its namespaces are gone");
+    assert_gone();
     println!("ok");
 }
 
