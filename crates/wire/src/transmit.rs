@@ -27,11 +27,19 @@ pub struct Transmit {
 
 impl Transmit {
     /// The bytes, of the `out` that they were written to.
+    ///
+    /// # Panics
+    ///
+    /// If `out` is another, and too short.
     pub fn bytes<'o>(&self, out: &'o [u8]) -> &'o [u8] {
         &out[self.range.clone()]
     }
 
     /// The datagrams one by one, for a caller without segmentation offload.
+    ///
+    /// # Panics
+    ///
+    /// As [`bytes`](Self::bytes).
     pub fn datagrams<'o>(&self, out: &'o [u8]) -> impl ExactSizeIterator<Item = &'o [u8]> + use<'o> {
         self.bytes(out).chunks(self.segment.max(1))
     }
