@@ -7,6 +7,8 @@ use crate::{Error, ParseError, Ssrc};
 
 const NAME: &[u8; 4] = b"REMB";
 const MANTISSA_BITS: u32 = 18;
+/// The highest rate that 64 bits hold and that is written as it is.
+const BITRATE_MAX: Bitrate = Bitrate::from_bps(u64::MAX << (u64::BITS - MANTISSA_BITS));
 
 /// REMB: what a receiver believes it can receive (draft-alvestrand-rmcat-remb-03 §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +16,7 @@ pub struct Remb<'a> {
     /// Who says so.
     pub sender_ssrc: Ssrc,
     /// The most that all named streams together should send. It has 18 significant bits on the wire: rounded down when
-    /// written, saturated when read.
+    /// written. One that 64 bits can't hold is read as the highest of 18 bits that they can.
     pub bitrate: Bitrate,
     /// The streams; 255 at most when written.
     pub ssrcs: Records<'a, Ssrc>,
@@ -62,7 +64,7 @@ impl<'a> Remb<'a> {
 
 fn saturating(mantissa: u64, exponent: u32) -> Bitrate {
     if mantissa != 0 && exponent > mantissa.leading_zeros() {
-        return Bitrate::MAX;
+        return BITRATE_MAX;
     }
     Bitrate::from_bps(mantissa << exponent)
 }

@@ -250,9 +250,17 @@ fn a_bitrate_beyond_64_bits_saturates() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(read(46), Bitrate::from_bps(0x3_ffff << 46));
-    assert_eq!(read(47), Bitrate::MAX);
-    assert_eq!(read(63), Bitrate::MAX);
+    let highest = Bitrate::from_bps(0x3_ffff << 46);
+    assert_eq!((read(46), read(47), read(63)), (highest, highest, highest));
+}
+
+// Found by fuzzing: a rate that was read as 2^64 - 1 came back as 2^64 - 2^46.
+#[test]
+fn a_saturated_bitrate_comes_back() {
+    let mut bytes = REMB;
+    bytes[17] = 63 << 2 | 3;
+    let remb = one(&bytes);
+    assert_eq!(one(&written(remb)), remb);
 }
 
 #[test]
