@@ -74,11 +74,11 @@ impl<'a> Payload<'a> {
         let header = AggregationHeader::parse(first)?;
         let elements = Elements { rest, index: 0, header };
         let mut check = elements.clone();
-        let mut count = 0;
+        let mut count = 0_usize;
         while check.step()?.is_some() {
             count += 1;
         }
-        if count == 0 || count < header.element_count {
+        if count == 0 || count < header.element_count.into() {
             return Err(ParseError::Truncated);
         }
         Ok(Self { header, elements })

@@ -100,6 +100,17 @@ proptest! {
     }
 }
 
+// Found by fuzzing: the elements were counted in 8 bits, and the 256th was an overflow, or none at all.
+#[test]
+fn a_payload_can_have_more_elements_than_a_byte_counts() {
+    for count in [255, 256, 257, 600] {
+        let payload = [&[0x00][..], &[1, 0x30].repeat(count)].concat();
+        assert_eq!(Payload::parse(&payload).unwrap().elements().count(), count);
+        let mut out = Vec::new();
+        assert_eq!(Assembler::new(100).push(SeqNo(1), &payload, &mut out), Ok(Assembled { obus: count, lost: None }));
+    }
+}
+
 // An OBU header whose extension flag is set, and nothing behind it.
 #[test]
 fn av1_10_36_and_10_34_are_shorter_than_their_headers_claim() {
