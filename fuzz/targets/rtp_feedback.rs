@@ -9,45 +9,65 @@ use plenary_rtp::{Error, ExtendedSeqNo, SeqNo, Ssrc};
 
 /// What a packet can always hold: one arrival behind any gap.
 const SIZE_ALWAYS_ENOUGH: usize = 44;
-/// A run has 8191 statuses at most.
-const LONGER_THAN_A_RUN: u16 = 9_000;
-const TICK_MICROS: u64 = 250;
+const TICK_MICROS: i64 = 250;
 /// The reference time has 24 bits of 64 ms.
-const CLOCK_TICKS: u64 = 256 << 24;
+const CLOCK_TICKS: i64 = 256 << 24;
 
 #[derive(Arbitrary, Debug)]
 struct Input {
     size_max: u16,
     base: u64,
-    start_micros: u64,
+    start_millis: u32,
     status_count: u16,
-    /// How far the number goes on, and by how many microseconds the arrival is later.
-    arrivals: Vec<(Gap, i32)>,
+    arrivals: Vec<(Gap, Delay)>,
     lost: Vec<u16>,
 }
 
-#[derive(Arbitrary, Debug)]
-enum Gap {
-    Next,
-    Near(u8),
-    Far(u16),
-    Wide(u32),
+/// How far the number goes on.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+struct Gap(u8);
+
+impl Gap {
+    /// Mostly by one; now and then beyond what a run or a packet can tell.
+    const fn numbers(self) -> u64 {
+        match self.0 {
+            0..200 => 1,
+            200..240 => self.0 as u64 - 198,
+            240..253 => (self.0 as u64 - 239) * 700,
+            253 => 70_000,
+            254 => 1 << 33,
+            255 => 0,
+        }
+    }
+}
+
+/// How much later a packet arrived than the one before.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Delay {
+    SmallTicks(u8),
+    LargeTicks(i16),
+    Micros(i32),
+}
+
+impl Delay {
+    fn micros(self) -> i64 {
+        match self {
+            Self::SmallTicks(ticks) => i64::from(ticks) * TICK_MICROS,
+            Self::LargeTicks(ticks) => i64::from(ticks) * TICK_MICROS,
+            Self::Micros(micros) => micros.into(),
+        }
+    }
 }
 
 fuzz_target!(|input: Input| {
     let size_max = usize::from(input.size_max % 1500);
     write_nacks(&input.lost, size_max);
 
-    let (mut seq, mut micros) = (input.base, input.start_micros);
+    let (mut seq, mut micros) = (input.base, u64::from(input.start_millis) * 1000);
     let mut arrivals = Vec::new();
     for (gap, delay) in &input.arrivals {
-        seq = seq.saturating_add(match gap {
-            Gap::Next => 1,
-            Gap::Near(gap) => (*gap).into(),
-            Gap::Far(gap) => (*gap % LONGER_THAN_A_RUN).into(),
-            Gap::Wide(gap) => (*gap).into(),
-        });
-        micros = micros.saturating_add_signed((*delay).into());
+        seq = seq.saturating_add(gap.numbers());
+        micros = micros.saturating_add_signed(delay.micros());
         arrivals.push(Arrival { seq: ExtendedSeqNo(seq), at: Duration::from_micros(micros) });
     }
     write_feedback(input.base, &arrivals, size_max, input.status_count);
@@ -92,11 +112,11 @@ fn check(feedback: &Twcc<'_>, base: ExtendedSeqNo, taken: &[Arrival]) {
     for (number, (seq, delta)) in (base..=u64::MAX).zip(feedback.statuses()) {
         assert_eq!(seq, SeqNo(number as u16));
         let Some(delta) = delta else { continue };
-        ticks += i64::from(delta.as_micros()) / TICK_MICROS as i64;
+        ticks += i64::from(delta.as_micros()) / TICK_MICROS;
         let arrival = expected.next().expect("no more than have arrived");
         assert_eq!(arrival.seq.0, number);
-        let at = arrival.at.as_micros() as u64 / TICK_MICROS;
-        assert_eq!(ticks.rem_euclid(CLOCK_TICKS as i64) as u64, at % CLOCK_TICKS);
+        let at = arrival.at.as_micros() as i64 / TICK_MICROS;
+        assert_eq!(ticks.rem_euclid(CLOCK_TICKS), at % CLOCK_TICKS);
     }
     assert_eq!(expected.next(), None);
 }

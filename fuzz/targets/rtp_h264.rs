@@ -5,30 +5,33 @@ use libfuzzer_sys::fuzz_target;
 use plenary_rtp::SeqNo;
 use plenary_rtp::payload::h264::{self, Assembler, Framing, Parts, Payload, SequenceParameterSet};
 
-/// Two bytes of numbers, then payloads: each behind a byte by which its sequence number goes on, and a byte of length.
+/// Numbers, then payloads: each behind a byte by which its sequence number goes on, and a byte of length. With a length
+/// of 255 it is all that is left; a step of 255 is one, before which the caller takes what was assembled.
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
-    unit_bytes_max: u8,
-    payload_bytes_max: u8,
+    unit_bytes_max: u16,
+    payload_bytes_max: u16,
     payloads: &'a [u8],
 }
 
 impl<'a> Input<'a> {
-    fn payloads(&self) -> impl Iterator<Item = (SeqNo, &'a [u8])> + use<'a> {
+    fn payloads(&self) -> impl Iterator<Item = (SeqNo, bool, &'a [u8])> + use<'a> {
         let mut number = SeqNo(65_530);
         let mut rest = self.payloads;
         std::iter::from_fn(move || {
             let [step, len, behind @ ..] = rest else { return None };
-            let (payload, behind) = behind.split_at(usize::from(*len).min(behind.len()));
+            let is_taken = *step == u8::MAX;
+            let len = if *len == u8::MAX { behind.len() } else { behind.len().min((*len).into()) };
+            let (payload, behind) = behind.split_at(len);
             rest = behind;
-            number = number.wrapping_add((*step).into());
-            Some((number, payload))
+            number = number.wrapping_add(if is_taken { 1 } else { (*step).into() });
+            Some((number, is_taken, payload))
         })
     }
 }
 
 fuzz_target!(|input: Input<'_>| {
-    for (_, payload) in input.payloads() {
+    for (_, _, payload) in input.payloads() {
         check_parameter_set(payload);
         split_and_assemble(payload, input.payload_bytes_max.into());
     }
@@ -59,7 +62,11 @@ fn assemble(input: &Input<'_>, framing: Framing) -> (Vec<u8>, usize) {
     let mut assembler = Assembler::new(framing, input.unit_bytes_max.into());
     let mut out = Vec::new();
     let mut whole = 0;
-    for (number, payload) in input.payloads() {
+    for (number, is_taken, payload) in input.payloads() {
+        if is_taken {
+            out.clear();
+            whole = 0;
+        }
         let (before, open) = (out.len(), assembler.is_open());
         match assembler.push(number, payload, &mut out) {
             Ok(assembled) => {
@@ -91,13 +98,13 @@ fn split_and_assemble(unit: &[u8], payload_bytes_max: usize) {
     let mut assembler = Assembler::new(Framing::Length, usize::MAX);
     let mut out = Vec::new();
     let mut whole = 0;
-    for (number, part) in (65_000..).zip(parts) {
+    for (number, part) in (65_000_u32..).zip(parts) {
         assert_eq!(whole, 0, "the last part ends the unit");
         let mut payload = Vec::new();
         part.write(&mut payload);
         assert_eq!(payload.len(), part.encoded_len());
         assert!(payload.len() <= payload_bytes_max);
-        let assembled = assembler.push(SeqNo(number), &payload, &mut out).expect("a payload of ours");
+        let assembled = assembler.push(SeqNo(number as u16), &payload, &mut out).expect("a payload of ours");
         assert_eq!(assembled.lost, None);
         whole += assembled.units;
     }
