@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use plenary_rtp::Packet;
+use plenary_rtp::{Packet, Ssrc};
 
 /// All captures.
 pub(crate) const NAMES: [&str; 11] = [
@@ -55,6 +55,24 @@ impl Capture {
             let packet = Packet::parse(record.datagram).unwrap_or_else(|error| panic!("{}: {error}", self.name));
             (record.offset, packet)
         })
+    }
+
+    /// The packets of one encoding, but for those of padding alone.
+    pub(crate) fn media(&self, encoding: &str) -> impl Iterator<Item = (Duration, Packet<'_>)> {
+        self.packets()
+            .filter(move |(_, packet)| !packet.payload().is_empty() && self.encoding(packet.payload_type()) == encoding)
+    }
+
+    /// The same by source, in order of the sources' first packets.
+    pub(crate) fn streams(&self, encoding: &str) -> Vec<Vec<(Duration, Packet<'_>)>> {
+        let mut streams: Vec<(Ssrc, Vec<_>)> = Vec::new();
+        for (offset, packet) in self.media(encoding) {
+            match streams.iter_mut().find(|(ssrc, _)| *ssrc == packet.ssrc()) {
+                Some((_, stream)) => stream.push((offset, packet)),
+                None => streams.push((packet.ssrc(), vec![(offset, packet)])),
+            }
+        }
+        streams.into_iter().map(|(_, stream)| stream).collect()
     }
 
     /// The RTCP datagrams in order of arrival.
