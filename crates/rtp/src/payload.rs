@@ -12,6 +12,7 @@ pub mod h264;
 pub mod opus;
 pub mod red;
 pub mod rtx;
+mod unfinished;
 pub mod vp8;
 pub mod vp9;
 
@@ -116,6 +117,14 @@ impl PictureId {
         (1 << self.width()) - 1
     }
 
+    /// Another number in the same width, which it fits.
+    const fn with_value(self, value: u16) -> Self {
+        match self {
+            Self::Seven(_) => Self::Seven(value as u8),
+            Self::Fifteen(_) => Self::Fifteen(value),
+        }
+    }
+
     const fn encoded_len(self) -> usize {
         match self {
             Self::Seven(_) => 1,
@@ -150,9 +159,9 @@ impl PictureId {
         if value > old.max() {
             return Err(Error::OutOfRange);
         }
-        match old {
-            Self::Seven(_) => bytes[0] = value as u8,
-            Self::Fifteen(_) => bytes[..2].copy_from_slice(&(0x8000 | value).to_be_bytes()),
+        match old.with_value(value) {
+            Self::Seven(value) => bytes[0] = value,
+            Self::Fifteen(value) => bytes[..2].copy_from_slice(&(0x8000 | value).to_be_bytes()),
         }
         Ok(())
     }

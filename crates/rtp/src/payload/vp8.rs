@@ -310,10 +310,7 @@ mod tests {
             let fits = descriptor.picture_id.is_some_and(|id| picture <= id.max());
             prop_assert_eq!(set_picture_id(&mut bytes, picture).is_ok(), fits);
             if fits {
-                expected.picture_id = descriptor.picture_id.map(|id| match id {
-                    PictureId::Seven(_) => PictureId::Seven(picture as u8),
-                    PictureId::Fifteen(_) => PictureId::Fifteen(picture),
-                });
+                expected.picture_id = descriptor.picture_id.map(|id| id.with_value(picture));
             }
             prop_assert_eq!(set_tl0_pic_idx(&mut bytes, tl0).is_ok(), descriptor.tl0_pic_idx.is_some());
             expected.tl0_pic_idx = descriptor.tl0_pic_idx.map(|_| tl0);
@@ -351,6 +348,17 @@ mod tests {
             key_idx: Some(5),
         };
         assert_eq!(payload, Payload { descriptor: expected, data: &[1] });
+    }
+
+    #[test]
+    fn reserved_bits_and_fields_without_their_flag_are_ignored() {
+        let start = Descriptor { start_of_partition: true, ..Descriptor::default() };
+        assert_eq!(Payload::parse(&[0x58, 0x01]), Ok(Payload { descriptor: start, data: &[1] }));
+        assert_eq!(Payload::parse(&[0x98, 0x0f, 0x01]), Ok(Payload { descriptor: start, data: &[1] }));
+        let only_key_idx = Descriptor { key_idx: Some(31), ..start };
+        assert_eq!(Payload::parse(&[0x90, 0x10, 0xff, 0x01]).unwrap().descriptor, only_key_idx);
+        let only_layer = Descriptor { layer: Some(TemporalLayer { id: 3, sync: true }), ..start };
+        assert_eq!(Payload::parse(&[0x90, 0x20, 0xff, 0x01]).unwrap().descriptor, only_layer);
     }
 
     #[test]

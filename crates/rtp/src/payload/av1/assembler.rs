@@ -1,5 +1,6 @@
 use super::obu::add_size;
 use super::{Element, ObuHeader, ObuType, Payload};
+use crate::payload::unfinished::Unfinished;
 use crate::{ParseError, SeqNo};
 
 /// Puts OBUs together from the payloads of one stream, in order of sequence number, in the low-overhead format (AV1
@@ -12,17 +13,8 @@ use crate::{ParseError, SeqNo};
 #[derive(Clone, Debug)]
 pub struct Assembler {
     obu_bytes_max: usize,
-    open: Option<Open>,
-}
-
-/// An OBU of which some fragments are there.
-#[derive(Clone, Debug)]
-struct Open {
-    /// Where it begins in the caller's `Vec`.
-    start: usize,
-    /// Where it ends so far: the length of the `Vec`.
-    end: usize,
-    next_sequence_number: SeqNo,
+    /// An OBU of which some fragments are there.
+    open: Option<Unfinished>,
 }
 
 /// What one payload gave.
@@ -72,47 +64,36 @@ impl Assembler {
     pub fn push(&mut self, sequence_number: SeqNo, payload: &[u8], out: &mut Vec<u8>) -> Result<Assembled, ParseError> {
         let payload = Payload::parse(payload)?;
         let mut assembled = Assembled::default();
-        let continues = payload.header.continues
-            && self
-                .open
-                .as_ref()
-                .is_some_and(|open| open.next_sequence_number == sequence_number && open.end == out.len());
-        if !continues {
+        let goes_on = self.open.as_ref().is_some_and(|open| open.goes_on(sequence_number, out));
+        if !(goes_on && payload.header.continues) {
             assembled.lost = self.abandon(out);
         }
         for element in payload.elements() {
-            match self.push_element(element, out) {
+            match self.push_element(sequence_number, element, out) {
                 Ok(whole) => assembled.obus += usize::from(whole),
                 Err(lost) => assembled.lost = assembled.lost.or(Some(lost)),
             }
-        }
-        if let Some(open) = &mut self.open {
-            open.next_sequence_number = sequence_number.wrapping_add(1);
         }
         Ok(assembled)
     }
 
     /// Cuts off an OBU that is still open, as at the end of a temporal unit, and says if there was one.
     pub fn abandon(&mut self, out: &mut Vec<u8>) -> Option<Lost> {
-        let open = self.open.take()?;
-        if out.len() == open.end {
-            out.truncate(open.start);
-        }
+        self.open.take()?.cut_off(out);
         Some(Lost::End)
     }
 
     /// Whether an OBU is whole now.
-    fn push_element(&mut self, element: Element<'_>, out: &mut Vec<u8>) -> Result<bool, Lost> {
+    fn push_element(&mut self, sequence_number: SeqNo, element: Element<'_>, out: &mut Vec<u8>) -> Result<bool, Lost> {
         if element.begins {
-            self.open = Some(Open { start: out.len(), end: out.len(), next_sequence_number: SeqNo(0) });
+            self.open = Some(Unfinished::begin(sequence_number, out));
         }
         let open = self.open.as_mut().ok_or(Lost::Start)?;
-        if open.end - open.start + element.bytes.len() > self.obu_bytes_max {
+        if open.len() + element.bytes.len() > self.obu_bytes_max {
             self.abandon(out);
             return Err(Lost::TooLong);
         }
-        out.extend_from_slice(element.bytes);
-        open.end = out.len();
+        open.append(sequence_number, element.bytes, out);
         if !element.ends {
             return Ok(false);
         }

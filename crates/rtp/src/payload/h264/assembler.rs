@@ -1,4 +1,5 @@
 use super::{Fragment, NalHeader, NalUnit, Payload};
+use crate::payload::unfinished::Unfinished;
 use crate::{ParseError, SeqNo};
 
 const PREFIX_LEN: usize = 4;
@@ -27,12 +28,9 @@ pub struct Assembler {
 /// A unit of which some fragments are there.
 #[derive(Clone, Debug)]
 struct Open {
-    /// Where it begins in the caller's `Vec`, framing included.
-    start: usize,
-    /// Where it ends so far: the length of the `Vec`.
-    end: usize,
-    next_sequence_number: SeqNo,
     header: NalHeader,
+    /// Prefix, header, and what came.
+    unit: Unfinished,
 }
 
 /// What one payload gave.
@@ -99,10 +97,7 @@ impl Assembler {
 
     /// Cuts off a unit that is still open, as at the end of a frame, and says if there was one.
     pub fn abandon(&mut self, out: &mut Vec<u8>) -> Option<Lost> {
-        let open = self.open.take()?;
-        if out.len() == open.end {
-            out.truncate(open.start);
-        }
+        self.open.take()?.unit.cut_off(out);
         Some(Lost::End)
     }
 
@@ -110,41 +105,38 @@ impl Assembler {
         let mut lost = None;
         let continues = self.open.as_ref().is_some_and(|open| {
             !fragment.start
-                && open.next_sequence_number == sequence_number
                 && open.header.unit_type() == fragment.header.unit_type()
-                && open.end == out.len()
+                && open.unit.goes_on(sequence_number, out)
         });
         if !continues {
             lost = self.abandon(out);
             if !fragment.start {
                 return Assembled { units: 0, lost: lost.or(Some(Lost::Start)) };
             }
-            self.begin(fragment.header, out);
+            self.begin(sequence_number, fragment.header, out);
         }
-        let Some(open) = &mut self.open else {
+        let Some(Open { unit, .. }) = &mut self.open else {
             return Assembled { units: 0, lost };
         };
-        if open.end - open.start - PREFIX_LEN + fragment.data.len() > self.unit_bytes_max {
+        if unit.len() - PREFIX_LEN + fragment.data.len() > self.unit_bytes_max {
             self.abandon(out);
             return Assembled { units: 0, lost: Some(Lost::TooLong) };
         }
-        out.extend_from_slice(fragment.data);
-        open.end = out.len();
-        open.next_sequence_number = sequence_number.wrapping_add(1);
+        unit.append(sequence_number, fragment.data, out);
         if !fragment.end {
             return Assembled { units: 0, lost };
         }
-        let start = open.start;
+        let start = unit.start;
         self.open = None;
         self.frame(start, out);
         Assembled { units: 1, lost }
     }
 
-    fn begin(&mut self, header: NalHeader, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend_from_slice(&[0; PREFIX_LEN]);
-        out.push(header.to_byte());
-        self.open = Some(Open { start, end: out.len(), next_sequence_number: SeqNo(0), header });
+    fn begin(&mut self, sequence_number: SeqNo, header: NalHeader, out: &mut Vec<u8>) {
+        let mut unit = Unfinished::begin(sequence_number, out);
+        unit.append(sequence_number, &[0; PREFIX_LEN], out);
+        unit.append(sequence_number, &[header.to_byte()], out);
+        self.open = Some(Open { header, unit });
     }
 
     fn append(&self, unit: NalUnit<'_>, out: &mut Vec<u8>) {

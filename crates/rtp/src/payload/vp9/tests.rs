@@ -87,10 +87,7 @@ proptest! {
         let fits = descriptor.picture_id.is_some_and(|id| picture <= id.max());
         prop_assert_eq!(set_picture_id(&mut bytes, picture).is_ok(), fits);
         if fits {
-            expected.picture_id = descriptor.picture_id.map(|id| match id {
-                PictureId::Seven(_) => PictureId::Seven(picture as u8),
-                PictureId::Fifteen(_) => PictureId::Fifteen(picture),
-            });
+            expected.picture_id = descriptor.picture_id.map(|id| id.with_value(picture));
         }
         let written = set_tl0_pic_idx(&mut bytes, tl0);
         if let Mode::NonFlexible { tl0_pic_idx: Some(_) } = descriptor.mode {
