@@ -213,7 +213,8 @@ impl<'a> Packet<'a> {
         Duration::from_nanos(self.ticks() as u64 * 1_000_000_000 / 48_000)
     }
 
-    /// The sender has fallen silent: the payload has at most 2 bytes (RFC 7587 §3.1.3). Browsers send 1.
+    /// The sender has fallen silent: the payload has at most 2 bytes, which is libopus's sign that the packet need not be
+    /// sent. Browsers send some with 1: a TOC and a frame without bytes (RFC 6716 §3.2.1).
     #[must_use]
     pub const fn is_dtx(&self) -> bool {
         self.len <= 2

@@ -224,6 +224,17 @@ fn obus_have_a_longest_size() {
 }
 
 #[test]
+fn delimiters_and_tile_lists_are_ignored() {
+    // Types 2 and 8 in front of a frame.
+    let mut out = Vec::new();
+    let whole = Assembled { obus: 1, lost: None };
+    assert_eq!(Assembler::new(100).push(SeqNo(0), &[0x30, 1, 0x10, 2, 0x40, 9, 0x30, 7], &mut out), Ok(whole));
+    assert_eq!(out, [0x32, 1, 7]);
+    let unit = [obu(2, None, &[]), obu(8, None, &[9]), obu(6, None, &[7])].concat();
+    assert_eq!(packetize(&unit, 100, false), [[0x10, 0x30, 7]]);
+}
+
+#[test]
 fn sizes_inside_elements_are_checked() {
     let mut out = Vec::new();
     let mut assembler = Assembler::new(100);

@@ -109,6 +109,27 @@ fn aggregates_and_fragments_do_not_nest() {
 }
 
 #[test]
+fn an_aggregate_is_damaged_if_one_of_its_units_is() {
+    let mut out = Vec::new();
+    write_aggregate(&[&[0x27, 1], &[0xc8, 2]], &mut out).unwrap();
+    assert_eq!(out, [0xd8, 0, 2, 0x27, 1, 0, 2, 0xc8, 2]);
+    let damaged: Vec<_> = Payload::parse(&out).unwrap().units().map(|unit| unit.header().is_damaged()).collect();
+    assert_eq!(damaged, [false, true]);
+}
+
+#[test]
+fn a_fragment_that_is_start_and_end_is_a_whole_unit() {
+    // With the reserved bit set and without.
+    for fu_header in [0xc5, 0xe5] {
+        let mut out = Vec::new();
+        let mut assembler = Assembler::new(Framing::Length, 100);
+        let whole = Assembled { units: 1, lost: None };
+        assert_eq!(assembler.push(SeqNo(0), &[0x7c, fu_header, 0x88, 1], &mut out), Ok(whole));
+        assert_eq!(out, [0, 0, 0, 3, 0x65, 0x88, 1]);
+    }
+}
+
+#[test]
 fn types_of_the_interleaved_mode_are_named_and_told_apart_from_nonsense() {
     for unit_type in [25, 26, 27, 29] {
         let bytes = [0x60 | unit_type, 1, 2, 3];

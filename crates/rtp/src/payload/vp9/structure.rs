@@ -6,7 +6,7 @@ const SPATIAL_LAYERS_MAX: u8 = 8;
 const HAS_RESOLUTIONS: u8 = 0x10;
 const HAS_GROUP: u8 = 0x08;
 
-/// The scalability structure of a VP9 stream (RFC 9628 §4.2.1): a view of checked bytes, 1062 at most.
+/// The scalability structure of a VP9 stream (RFC 9628 §4.2.1): a view of checked bytes, 1054 at most.
 ///
 /// It holds until the next one. Senders repeat it on key frames and when spatial layers come or go.
 #[derive(Clone, Copy, PartialEq, Eq)]
