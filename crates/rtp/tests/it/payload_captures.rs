@@ -348,7 +348,8 @@ fn every_retransmission_repeats_a_packet_sent_before() {
             };
             let original = sent[&(rtx.original_sequence_number.0, packet.timestamp().0)];
             assert_eq!(original.payload(), rtx.data, "{name} {}", packet.sequence_number());
-            assert_eq!(*repaired.entry(packet.ssrc().0).or_insert(original.ssrc()), original.ssrc(), "{name}");
+            let source = original.ssrc();
+            assert_eq!(*repaired.entry(packet.ssrc().0).or_insert(source), source, "{name}");
             let mut written = Vec::new();
             rtx.write(&mut written);
             assert_eq!(written, packet.payload());
