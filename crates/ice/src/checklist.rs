@@ -1,0 +1,285 @@
+//! One generation of an agent's life (RFC 8445 §9): credentials, remote candidates, and the checklist of pairs.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use plenary_wire::FlowId;
+
+use crate::candidate::{Local, LocalId, can_pair};
+use crate::pair::{Pair, PairId, PairState, Remote, RemoteId, pair_priority};
+use crate::{Candidate, CandidateKind, Credentials, Parameters, Role, TcpType, Transport};
+
+/// A signalled candidate whose name is being resolved.
+#[derive(Clone, Debug)]
+pub(crate) struct Unresolved {
+    pub(crate) request: u32,
+    pub(crate) candidate: Candidate,
+}
+
+#[derive(Debug)]
+pub(crate) struct Generation {
+    pub(crate) number: u32,
+    pub(crate) local: Credentials,
+    pub(crate) remote: Option<Parameters>,
+    pub(crate) remotes: Vec<Remote>,
+    pub(crate) unresolved: Vec<Unresolved>,
+    pub(crate) pairs: Vec<Pair>,
+    pub(crate) triggered: VecDeque<PairId>,
+    pub(crate) selected: Option<PairId>,
+    /// The pair that we asked the peer to use, while its answer is on the way.
+    pub(crate) nominating: Option<PairId>,
+    pub(crate) nominations: u32,
+    pub(crate) first_valid_at: Option<Instant>,
+    /// When checks could begin, or the last candidate came after that: patience counts from here.
+    pub(crate) patient_since: Option<Instant>,
+    pub(crate) remote_complete: bool,
+    /// Candidates left out because `pairs_max` was reached.
+    pub(crate) pairs_left_out: u32,
+    next_id: u32,
+}
+
+impl Generation {
+    pub(crate) const fn new(number: u32, local: Credentials) -> Self {
+        Self {
+            number,
+            local,
+            remote: None,
+            remotes: Vec::new(),
+            unresolved: Vec::new(),
+            pairs: Vec::new(),
+            triggered: VecDeque::new(),
+            selected: None,
+            nominating: None,
+            nominations: 0,
+            first_valid_at: None,
+            patient_since: None,
+            remote_complete: false,
+            pairs_left_out: 0,
+            next_id: 0,
+        }
+    }
+
+    pub(crate) fn pair(&self, id: PairId) -> Option<&Pair> {
+        self.pairs.iter().find(|pair| pair.id == id)
+    }
+
+    pub(crate) fn pair_mut(&mut self, id: PairId) -> Option<&mut Pair> {
+        self.pairs.iter_mut().find(|pair| pair.id == id)
+    }
+
+    pub(crate) fn selected_pair(&self) -> Option<&Pair> {
+        self.selected.and_then(|id| self.pair(id))
+    }
+
+    pub(crate) fn remote_of(&self, pair: &Pair) -> Option<&Remote> {
+        self.remotes.iter().find(|remote| remote.id == pair.remote)
+    }
+
+    /// The pair of a datagram. Of several local addresses on a flow, the one that it came to.
+    pub(crate) fn pair_at(&mut self, flow: FlowId, local: LocalId, remote: SocketAddr) -> Option<&mut Pair> {
+        self.pairs
+            .iter_mut()
+            .find(|pair| pair.flow == Some(flow) && pair.remote_address == remote && pair.local == local)
+    }
+
+    pub(crate) const fn next_id(&mut self) -> u32 {
+        self.next_id = self.next_id.wrapping_add(1);
+        self.next_id
+    }
+
+    pub(crate) fn has_valid(&self) -> bool {
+        self.pairs.iter().any(|pair| pair.valid)
+    }
+
+    pub(crate) fn peer_reflexive_count(&self) -> usize {
+        self.remotes.iter().filter(|remote| remote.kind == CandidateKind::PeerReflexive).count()
+    }
+
+    pub(crate) fn trigger(&mut self, id: PairId) {
+        if !self.triggered.contains(&id) {
+            self.triggered.push_back(id);
+        }
+    }
+
+    /// Adds a remote candidate without pairing it. The first is stored without room to spare: most agents of a server
+    /// never see a second.
+    pub(crate) fn add_remote(&mut self, remote: Remote) -> RemoteId {
+        let id = remote.id;
+        if self.remotes.is_empty() {
+            self.remotes.reserve_exact(1);
+        }
+        self.remotes.push(remote);
+        id
+    }
+
+    /// Makes the pair if it makes sense and is not there yet (RFC 8445 §6.1.2.2, §6.1.2.4).
+    pub(crate) fn add_pair(&mut self, local: &Local, remote: RemoteId, role: Role, pairs_max: usize) -> Option<PairId> {
+        let remote = self.remotes.iter().find(|it| it.id == remote)?;
+        let (address, kind) = (remote.address, remote.transport);
+        let fits = match (local.transport, kind) {
+            (Transport::Udp, Transport::Udp) => true,
+            // RFC 6544 §6.2: the active side connects; pairs of the passive side come with the stream.
+            (Transport::Tcp(TcpType::Active), Transport::Tcp(TcpType::Passive)) => true,
+            _ => false,
+        };
+        if !fits || !local.is_base() || !can_pair(local.base, address) {
+            return None;
+        }
+        let flow = local.is_udp().then_some(local.flow);
+        let pair = self.new_pair(local, remote.id, flow, local.base, role)?;
+        let known =
+            |it: &Pair| it.local == local.id && it.remote_address == address && it.flow.is_none() == flow.is_none();
+        if self.pairs.iter().any(known) {
+            return None;
+        }
+        self.insert(pair, pairs_max)
+    }
+
+    pub(crate) fn new_pair(
+        &mut self,
+        local: &Local,
+        remote: RemoteId,
+        flow: Option<FlowId>,
+        base: SocketAddr,
+        role: Role,
+    ) -> Option<Pair> {
+        let id = PairId(self.next_id());
+        let remote = self.remotes.iter().find(|it| it.id == remote)?;
+        Some(Pair {
+            id,
+            local: local.id,
+            remote: remote.id,
+            flow,
+            local_address: base,
+            remote_address: remote.address,
+            priority: pair_priority(role, local.priority, remote.priority),
+            foundation: local.foundation_hash().wrapping_mul(31) ^ remote.foundation,
+            state: PairState::Frozen,
+            failure: None,
+            valid: false,
+            mapped: None,
+            nomination: None,
+            nominate_on_success: None,
+            started_at: None,
+            heard_at: None,
+            confirmed_at: None,
+            next_check_at: None,
+            unanswered_since: None,
+            suspected: false,
+            shunned_until: None,
+            rtt: None,
+            checks_sent: 0,
+            responses: 0,
+            requests: 0,
+        })
+    }
+
+    /// Keeps to the limit by giving up the worst pair that has not begun, or that has failed (RFC 8445 §6.1.2.5).
+    pub(crate) fn insert(&mut self, pair: Pair, pairs_max: usize) -> Option<PairId> {
+        if self.pairs.len() >= pairs_max {
+            self.pairs_left_out = self.pairs_left_out.saturating_add(1);
+            let idle = |it: &&Pair| {
+                matches!(it.state, PairState::Frozen | PairState::Waiting | PairState::Failed) && !it.valid
+            };
+            let worst = self.pairs.iter().filter(idle).min_by_key(|it| (it.state != PairState::Failed, it.priority))?;
+            if worst.state != PairState::Failed && worst.priority >= pair.priority {
+                return None;
+            }
+            let worst = worst.id;
+            self.pairs.retain(|it| it.id != worst);
+            self.triggered.retain(|&id| id != worst);
+        }
+        let id = pair.id;
+        if self.pairs.is_empty() {
+            self.pairs.reserve_exact(1);
+        }
+        self.pairs.push(pair);
+        self.thaw();
+        Some(id)
+    }
+
+    /// RFC 8445 §6.1.2.6 and §6.1.4.2: the best of each foundation of which none is under way becomes Waiting.
+    pub(crate) fn thaw(&mut self) {
+        for index in 0..self.pairs.len() {
+            let Pair { state, foundation, priority, .. } = self.pairs[index];
+            if state != PairState::Frozen {
+                continue;
+            }
+            let blocked = self.pairs.iter().any(|it| {
+                it.foundation == foundation
+                    && match it.state {
+                        PairState::Waiting | PairState::InProgress => true,
+                        PairState::Frozen => it.priority > priority,
+                        PairState::Succeeded | PairState::Failed => false,
+                    }
+            });
+            if !blocked {
+                self.pairs[index].state = PairState::Waiting;
+            }
+        }
+    }
+
+    /// RFC 8445 §7.2.5.3.3: what shares the foundation of a success is likely to succeed.
+    pub(crate) fn thaw_foundation(&mut self, foundation: u64) {
+        for pair in &mut self.pairs {
+            if pair.foundation == foundation && pair.state == PairState::Frozen {
+                pair.state = PairState::Waiting;
+            }
+        }
+    }
+
+    /// The next pair to check: RFC 8445 §6.1.4.2, but that frozen pairs only come last. With one component, to wait for
+    /// the answer of another pair would save a few packets and cost all the time that a dead one takes to fail.
+    pub(crate) fn next_waiting(&self) -> Option<PairId> {
+        let order = |pair: &&Pair| (pair.state == PairState::Waiting, pair.priority);
+        let open = |pair: &&Pair| matches!(pair.state, PairState::Waiting | PairState::Frozen);
+        self.pairs.iter().filter(open).max_by_key(order).map(|pair| pair.id)
+    }
+
+    /// After a change of role or of a candidate's priority.
+    pub(crate) fn reprioritize(&mut self, locals: &[Local], role: Role) {
+        for pair in &mut self.pairs {
+            let local = locals.iter().find(|local| local.id == pair.local);
+            let remote = self.remotes.iter().find(|remote| remote.id == pair.remote);
+            if let (Some(local), Some(remote)) = (local, remote) {
+                pair.priority = pair_priority(role, local.priority, remote.priority);
+            }
+        }
+    }
+
+    /// Forgets candidates for which `gone` is true, with their pairs; answers those pairs.
+    pub(crate) fn remove_remotes(&mut self, gone: impl Fn(&Remote) -> bool) -> Vec<PairId> {
+        let mut pairs = Vec::new();
+        self.remotes.retain(|remote| {
+            let stays = !gone(remote);
+            if !stays {
+                pairs.extend(self.pairs.iter().filter(|pair| pair.remote == remote.id).map(|pair| pair.id));
+            }
+            stays
+        });
+        self.pairs.retain(|pair| !pairs.contains(&pair.id));
+        self.triggered.retain(|id| !pairs.contains(id));
+        if self.selected.is_some_and(|id| pairs.contains(&id)) {
+            self.selected = None;
+        }
+        if self.nominating.is_some_and(|id| pairs.contains(&id)) {
+            self.nominating = None;
+        }
+        pairs
+    }
+
+    /// What stays of it when a newer one begins: the pair in use.
+    pub(crate) fn shrink(&mut self) {
+        self.pairs.retain(|pair| Some(pair.id) == self.selected);
+        self.remotes.retain(|remote| self.pairs.iter().any(|pair| pair.remote == remote.id));
+        self.unresolved.clear();
+        self.triggered.clear();
+        self.nominating = None;
+    }
+}
+
+/// FNV-1a: foundations need to differ, not to be secret.
+pub(crate) fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}

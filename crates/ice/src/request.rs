@@ -1,0 +1,238 @@
+//! The peer's checks (RFC 8445 §7.3).
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use plenary_wire::FlowId;
+
+use crate::agent::Agent;
+use crate::candidate::{LocalId, is_sendable};
+use crate::check::{Answer, Body, Outgoing};
+use crate::checklist::Generation;
+use crate::pair::{Failure, Pair, PairId, PairState, Remote, RemoteId};
+use crate::stun::{Message, UNKNOWN_MAX};
+use crate::{CandidateKind, DropReason, Event, Mode, State, TcpType, Transport};
+
+/// A pair not heard for this long may make room for a new address of the peer.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// Where a request came in.
+struct Path {
+    flow: FlowId,
+    /// What to answer from.
+    local: SocketAddr,
+    remote: SocketAddr,
+}
+
+impl Agent {
+    pub(crate) fn handle_request(
+        &mut self,
+        request: &Message<'_>,
+        flow: FlowId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        now: Instant,
+    ) -> Result<(), DropReason> {
+        let candidate = self.local_at(flow, local).ok_or(DropReason::UnknownFlow)?;
+        let id = candidate.id;
+        let stream = self.streams.iter().find(|stream| stream.flow == flow);
+        let path = Path { flow, local: stream.map_or(candidate.base, |stream| stream.local_address), remote };
+        let number = self.authenticate(request, &path, now)?;
+        if self.revoked {
+            // RFC 7675 §5.2.
+            return self.answer(request, &path, Some(number), Body::Error(403));
+        }
+        if self.role_conflict(request) {
+            return self.answer(request, &path, Some(number), Body::Error(487));
+        }
+        if matches!(self.state, State::Failed(_)) && number == self.current.number {
+            return self.answer(request, &path, Some(number), Body::Success);
+        }
+        let pair = self.pair_of(request, &path, number, id, now);
+        let pair = match pair {
+            Err(DropReason::NoPriority) => {
+                self.answer(request, &path, Some(number), Body::Error(400))?;
+                return Err(DropReason::NoPriority);
+            }
+            pair => pair?,
+        };
+        self.answer(request, &path, Some(number), Body::Success)?;
+        self.note_request(request, number, pair, now);
+        Ok(())
+    }
+
+    /// RFC 8489 §9.1.3: answers the generation whose credentials it carries.
+    fn authenticate(&mut self, request: &Message<'_>, path: &Path, now: Instant) -> Result<u32, DropReason> {
+        if request.username.is_none() || !request.has_integrity() {
+            self.refuse(request, path, 400, now);
+            return Err(DropReason::Unauthenticated);
+        }
+        let ufrag = request.username_first();
+        let Some(generation) = self.generations().find(|it| Some(it.local.ufrag().as_bytes()) == ufrag) else {
+            self.refuse(request, path, 401, now);
+            return Err(DropReason::Username);
+        };
+        let number = generation.number;
+        if !request.is_signed_with(generation.local.password().as_bytes()) {
+            self.refuse(request, path, 401, now);
+            return Err(DropReason::Integrity);
+        }
+        if !request.unknown().is_empty() {
+            let mut kinds = [0; UNKNOWN_MAX];
+            for (slot, &kind) in kinds.iter_mut().zip(request.unknown()) {
+                *slot = kind;
+            }
+            self.answer(request, path, Some(number), Body::Unknown(kinds, request.unknown().len() as u8))?;
+            return Err(DropReason::UnknownAttribute);
+        }
+        Ok(number)
+    }
+
+    /// An error response to who has not shown the password: as short as can be, and few.
+    fn refuse(&mut self, request: &Message<'_>, path: &Path, code: u16, now: Instant) {
+        if now.saturating_duration_since(self.errors_since) >= Duration::from_secs(1) {
+            self.errors_since = now;
+            self.errors_left = self.config.errors_per_second;
+        }
+        // Without a fingerprint it may be no STUN at all; with one, 36 bytes answer at least 28.
+        if request.has_fingerprint && self.errors_left > 0 {
+            self.errors_left -= 1;
+            // Full means that others wait who deserve it more.
+            self.answer(request, path, None, Body::Error(code)).ok();
+        }
+    }
+
+    fn answer(
+        &mut self,
+        request: &Message<'_>,
+        path: &Path,
+        signed: Option<u32>,
+        body: Body,
+    ) -> Result<(), DropReason> {
+        let waiting = self.outbox.iter().filter(|outgoing| matches!(outgoing, Outgoing::Answer(_))).count();
+        if waiting >= usize::from(self.config.answers_max) {
+            return Err(DropReason::AnswersLimit);
+        }
+        let Path { flow, local, remote } = *path;
+        let answer = Answer { flow, local, remote, transaction: request.transaction, signed, body };
+        if self.outbox.capacity() == 0 {
+            self.outbox.reserve_exact(1); // what a lite agent needs, and agents may be many
+        }
+        self.outbox.push_back(Outgoing::Answer(answer));
+        Ok(())
+    }
+
+    /// The pair of the request, made if need be with a peer-reflexive candidate (RFC 8445 §7.3.1.3, §7.3.1.4).
+    fn pair_of(
+        &mut self,
+        request: &Message<'_>,
+        path: &Path,
+        number: u32,
+        local: LocalId,
+        now: Instant,
+    ) -> Result<PairId, DropReason> {
+        let (role, pairs_max) = (self.role, usize::from(self.config.pairs_max));
+        let reflexive_max = usize::from(self.config.peer_reflexive_max);
+        let is_current = number == self.current.number;
+        let candidate = self.local(local).cloned().ok_or(DropReason::UnknownFlow)?;
+        let generation = self.generation_mut(number).expect("it was just authenticated");
+        if let Some(pair) = generation.pair_at(path.flow, local, path.remote) {
+            return Ok(pair.id);
+        }
+        if !is_current || !is_sendable(path.remote) {
+            // An old generation only goes on; it learns nothing new.
+            return Err(DropReason::PeerReflexiveLimit);
+        }
+        let transport = if candidate.is_udp() { Transport::Udp } else { Transport::Tcp(TcpType::Active) };
+        let like = |it: &&Remote| it.address == path.remote && it.transport == transport;
+        let known = generation.remotes.iter().find(like).map(|remote| remote.id);
+        let remote = match known {
+            Some(remote) => remote,
+            None => {
+                let priority = request.priority.ok_or(DropReason::NoPriority)?;
+                if generation.peer_reflexive_count() >= reflexive_max && !forget_idle(generation, now) {
+                    return Err(DropReason::PeerReflexiveLimit);
+                }
+                let id = RemoteId(generation.next_id());
+                generation.add_remote(Remote {
+                    id,
+                    address: path.remote,
+                    transport,
+                    kind: CandidateKind::PeerReflexive,
+                    priority,
+                    foundation: u64::from(id.0), // RFC 8445 §7.3.1.3: like no other
+                    ufrag: None,
+                })
+            }
+        };
+        let mut pair = generation
+            .new_pair(&candidate, remote, Some(path.flow), path.local, role)
+            .expect("its remote candidate is there");
+        pair.state = PairState::Waiting;
+        generation.insert(pair, pairs_max).ok_or(DropReason::PeerReflexiveLimit)
+    }
+
+    /// What an authenticated request means for its pair (RFC 8445 §7.3.1.4, §7.3.1.5, §7.3.2).
+    fn note_request(&mut self, request: &Message<'_>, number: u32, id: PairId, now: Instant) {
+        let lite = self.config.mode == Mode::Lite;
+        let controlled = self.role == crate::Role::Controlled;
+        let nomination = request.use_candidate.then(|| request.nomination.unwrap_or(0));
+        let is_current = number == self.current.number;
+        let Some(generation) = self.generation_mut(number) else { return };
+        let Some(pair) = generation.pair_mut(id) else { return };
+        let first = pair.heard_at.is_none();
+        pair.heard_at = Some(now);
+        pair.requests = pair.requests.saturating_add(1);
+        let (flow, remote, state, failure) = (pair.flow, pair.remote_address, pair.state, pair.failure);
+        if first && let Some(flow) = flow {
+            self.push_event(Event::Heard { flow, remote });
+        }
+        // RFC 7675 §5.1: once consent is lost, these credentials are not used on this path again.
+        let over = matches!(failure, Some(Failure::ConsentExpired | Failure::ConsentRevoked));
+        if !is_current || over {
+            return;
+        }
+        if lite {
+            if let Some(nomination) = nomination {
+                self.nominated_by_peer(id, nomination, now);
+            }
+            return;
+        }
+        let Some(pair) = self.current.pair_mut(id) else { return };
+        if controlled && let Some(nomination) = nomination {
+            if state == PairState::Succeeded {
+                pair.nomination = pair.nomination.max(Some(nomination));
+            } else {
+                pair.nominate_on_success = pair.nominate_on_success.max(Some(nomination));
+            }
+        }
+        match state {
+            PairState::Succeeded => {}
+            PairState::InProgress => self.hurry(id, now),
+            PairState::Waiting | PairState::Frozen | PairState::Failed => {
+                pair.state = PairState::Waiting;
+                self.current.trigger(id);
+            }
+        }
+    }
+}
+
+/// Forgets the peer-reflexive candidate that was heard longest ago, if none of its pairs is in use.
+fn forget_idle(generation: &mut Generation, now: Instant) -> bool {
+    let in_use = |pair: &Pair| {
+        let recent = pair.alive_at().is_some_and(|at| now.saturating_duration_since(at) < IDLE);
+        recent || generation.selected == Some(pair.id)
+    };
+    let idle = |remote: &&Remote| {
+        let used = generation.pairs.iter().any(|pair| pair.remote == remote.id && in_use(pair));
+        remote.kind == CandidateKind::PeerReflexive && !used
+    };
+    let last_heard = |remote: &&Remote| {
+        generation.pairs.iter().filter(|pair| pair.remote == remote.id).filter_map(Pair::alive_at).max()
+    };
+    let Some(gone) = generation.remotes.iter().filter(idle).min_by_key(last_heard).map(|remote| remote.id) else {
+        return false;
+    };
+    generation.remove_remotes(|remote| remote.id == gone);
+    true
+}

@@ -1,0 +1,12 @@
+//! Two agents, a simulated wire, and what may happen on it.
+
+mod alone;
+mod answers;
+mod connect;
+mod hostile;
+mod lab;
+mod life;
+mod operations;
+mod raw;
+mod rules;
+mod signalled;
