@@ -58,10 +58,14 @@ impl CompactNtp {
     /// The round-trip time that a report block proves, at its arrival at this time (RFC 3550 §6.4.1: A - LSR - DLSR).
     ///
     /// `last_report` is the compact time of our report that it answers, `delay` how long the peer says that it has held
-    /// the answer. A difference that is negative, or above 9 h, is 0: clocks of different pace make small negative ones.
-    pub const fn round_trip(self, last_report: Self, delay: Self) -> Duration {
+    /// the answer. `None` if `last_report` is 0: the peer has seen no report yet, and the block proves nothing. A
+    /// difference that is negative, or above 9 h, is 0: clocks of different pace make small negative ones.
+    pub const fn round_trip(self, last_report: Self, delay: Self) -> Option<Duration> {
+        if last_report.0 == 0 {
+            return None;
+        }
         let trip = self.0.wrapping_sub(last_report.0).wrapping_sub(delay.0);
-        if trip.cast_signed() < 0 { Duration::ZERO } else { Self(trip).to_duration() }
+        Some(if trip.cast_signed() < 0 { Duration::ZERO } else { Self(trip).to_duration() })
     }
 }
 
@@ -88,14 +92,21 @@ mod tests {
         let arrival = CompactNtp(0xb710_8000);
         assert_eq!(NtpTime(0xb44d_b705_2000_0000).compact(), CompactNtp(0xb705_2000));
         let trip = arrival.round_trip(CompactNtp(0xb705_2000), CompactNtp(0x0005_4000));
-        assert_eq!(trip, Duration::from_millis(6_125));
+        assert_eq!(trip, Some(Duration::from_millis(6_125)));
+    }
+
+    // RFC 3550 §6.4.1: LSR and DLSR are 0 until a report has come. Browsers' first blocks are so.
+    #[test]
+    fn a_block_that_answers_no_report_proves_no_round_trip() {
+        assert_eq!(CompactNtp(0x0001_0000).round_trip(CompactNtp(0), CompactNtp(0)), None);
     }
 
     #[test]
     fn a_negative_round_trip_is_zero_and_one_over_the_wrap_is_right() {
         let held = CompactNtp::from_duration(Duration::from_millis(10));
-        assert_eq!(CompactNtp(600).round_trip(CompactNtp(0), held), Duration::ZERO);
-        assert_eq!(CompactNtp(0x8000).round_trip(CompactNtp(0xffff_8000), CompactNtp(0)), Duration::from_secs(1));
+        assert_eq!(CompactNtp(601).round_trip(CompactNtp(1), held), Some(Duration::ZERO));
+        let over_the_wrap = CompactNtp(0x8000).round_trip(CompactNtp(0xffff_8000), CompactNtp(0));
+        assert_eq!(over_the_wrap, Some(Duration::from_secs(1)));
     }
 
     #[test]
