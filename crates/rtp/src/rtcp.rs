@@ -36,8 +36,8 @@
 //!
 //! # Limits
 //!
-//! A reader's work is linear in the bytes, but for [`Twcc`], whose run lengths make up to 65535 statuses of a few
-//! bytes.
+//! A reader's work is linear in the bytes, but for [`Twcc::statuses`]: run lengths make up to 65535 of them of a few
+//! bytes. [`Twcc::received`] is linear too.
 
 mod app;
 mod bye;

@@ -18,6 +18,9 @@ const FIXED_LEN: usize = HEADER_LEN + 16;
 /// Bits of the reference time.
 const REFERENCE_BITS: u32 = 24;
 const REFERENCE_MICROS: i64 = 64_000;
+/// How far from 0 a [`ReferenceClock`] goes, in units of 64 ms: 2200 years, so that microseconds and what a caller adds
+/// to them never overflow.
+const REFERENCE_MAX: u64 = 1 << 40;
 const DELTA_MICROS: i32 = 250;
 
 /// Transport-wide feedback: when each packet of a transport arrived, by the sequence number of the header extension
@@ -31,11 +34,9 @@ const DELTA_MICROS: i32 = 250;
 /// fn arrivals(feedback: &Twcc<'_>, clock: &mut ReferenceClock) -> Vec<(SeqNo, i64)> {
 ///     let mut micros = clock.micros(feedback.reference_time);
 ///     let mut arrivals = Vec::new();
-///     for (seq, delta) in feedback.statuses() {
-///         if let Some(delta) = delta {
-///             micros += i64::from(delta.as_micros());
-///             arrivals.push((seq, micros));
-///         }
+///     for (seq, delta) in feedback.received() {
+///         micros += i64::from(delta.as_micros());
+///         arrivals.push((seq, micros));
 ///     }
 ///     arrivals
 /// }
@@ -101,7 +102,7 @@ impl<'a> Twcc<'a> {
     }
 
     /// Each packet by its sequence number, from [`base_seq`](Self::base_seq) on, where 0 follows 65535: `None` if it has
-    /// not arrived.
+    /// not arrived. There may be 65535 of them in 40 bytes; [`received`](Self::received) passes over long losses.
     pub const fn statuses(&self) -> TwccStatuses<'a> {
         let chunk = StatusChunk::EMPTY;
         TwccStatuses {
@@ -112,6 +113,13 @@ impl<'a> Twcc<'a> {
             chunk,
             chunk_left: 0,
         }
+    }
+
+    /// The packets that have arrived, by their sequence numbers, and nothing of the others: no more work than the packet
+    /// has bytes. Lost are those of [`status_count`](Self::status_count) numbers from [`base_seq`](Self::base_seq) on
+    /// that were sent and are not here.
+    pub fn received(&self) -> impl Iterator<Item = (SeqNo, ArrivalDelta)> + Clone + use<'a> {
+        Received { statuses: self.statuses() }
     }
 
     /// Appends the packet, as it was read.
@@ -196,6 +204,38 @@ impl Iterator for TwccStatuses<'_> {
 
 impl ExactSizeIterator for TwccStatuses<'_> {}
 
+impl TwccStatuses<'_> {
+    /// Passes over what is left of a run of lost packets.
+    fn skip_lost_run(&mut self) {
+        if let StatusChunk::Run { symbol: chunk::LOST, .. } = self.chunk {
+            let count = self.chunk_left.min(self.left);
+            self.chunk_left -= count;
+            self.left -= count;
+            self.seq = self.seq.wrapping_add(count);
+        }
+    }
+}
+
+/// See [`Twcc::received`].
+#[derive(Clone, Debug)]
+struct Received<'a> {
+    statuses: TwccStatuses<'a>,
+}
+
+impl Iterator for Received<'_> {
+    type Item = (SeqNo, ArrivalDelta);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            self.statuses.skip_lost_run();
+            if let (seq, Some(delta)) = self.statuses.next()? {
+                return Some((seq, delta));
+            }
+        }
+    }
+}
+
 /// Unwraps the reference times of one sender's feedback.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReferenceClock {
@@ -206,7 +246,8 @@ pub struct ReferenceClock {
 impl ReferenceClock {
     /// Microseconds of a reference time on a clock that never wraps: that value which is nearest to the one before.
     ///
-    /// The first is as it is; it may be negative.
+    /// The first is as it is; it may be negative. So is one more than 2200 years off, which only a sender that jumps on
+    /// purpose gets to.
     pub fn micros(&mut self, reference_time: i32) -> i64 {
         const SPARE_BITS: u32 = i64::BITS - REFERENCE_BITS;
         let wrapped = i64::from(reference_time);
@@ -214,6 +255,7 @@ impl ReferenceClock {
             None => wrapped,
             Some(last) => last + (wrapped.wrapping_sub(last) << SPARE_BITS >> SPARE_BITS),
         };
+        let unwrapped = if unwrapped.unsigned_abs() > REFERENCE_MAX { wrapped } else { unwrapped };
         self.last = Some(unwrapped);
         unwrapped * REFERENCE_MICROS
     }

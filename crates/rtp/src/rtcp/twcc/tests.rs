@@ -99,6 +99,36 @@ fn reference_times_unwrap_both_ways() {
     assert_eq!(units, [half - 2, half + 1, half - 1, half, wrap - 1, wrap + half - 2, wrap + half]);
 }
 
+#[test]
+fn a_sender_that_jumps_on_purpose_does_not_overflow_the_clock() {
+    const STEP: i32 = 0x7f_ffff;
+    let mut clock = ReferenceClock::default();
+    let mut time = 0;
+    let mut farthest = 0;
+    for _ in 0..150_000 {
+        farthest = farthest.max(clock.micros(time));
+        time = (time + STEP) << 8 >> 8;
+    }
+    assert!(farthest > (REFERENCE_MAX as i64 - i64::from(STEP)) * REFERENCE_MICROS, "{farthest}");
+    assert!(farthest <= REFERENCE_MAX as i64 * REFERENCE_MICROS, "{farthest}");
+    assert!(clock.micros(time) < 1 << 60, "it began anew");
+}
+
+#[test]
+fn long_losses_are_passed_over() {
+    // 8191 lost, 2 large, 8191 lost, a vector, 24573 lost over the end of the count.
+    let chunks = [0x1fff_u16, 0x4002, 0x1fff, 0b1010_0000_0000_0100, 0x1fff, 0x1fff, 0x1fff];
+    let mut body: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.to_be_bytes()).collect();
+    body.extend([0, 4, 0xff, 0xfc, 1, 2]);
+    let bytes = feedback(40_000, &body);
+    let feedback = read(&bytes).expect("well formed");
+    let of_statuses: Vec<_> = feedback.statuses().filter_map(|(seq, delta)| Some((seq, delta?))).collect();
+    assert_eq!(feedback.received().collect::<Vec<_>>(), of_statuses);
+    let micros: Vec<_> = of_statuses.iter().map(|(seq, delta)| (seq.0, delta.as_micros())).collect();
+    // From 65534 on.
+    assert_eq!(micros, [(8189, 1000), (8190, -1000), (16_382, 250), (16_393, 500)]);
+}
+
 fn arrivals(list: &[(u64, u64)]) -> Vec<Arrival> {
     list.iter().map(|&(seq, micros)| Arrival { seq: ExtendedSeqNo(seq), at: Duration::from_micros(micros) }).collect()
 }
@@ -355,7 +385,9 @@ proptest! {
         let bytes = feedback(count, &body);
         if let Ok(feedback) = read(&bytes) {
             prop_assert_eq!(feedback.statuses().count(), usize::from(count));
-            let received = feedback.statuses().filter(|(_, delta)| delta.is_some()).count();
+            let of_statuses = feedback.statuses().filter_map(|(seq, delta)| Some((seq, delta?)));
+            prop_assert!(feedback.received().eq(of_statuses.clone()));
+            let received = of_statuses.count();
             prop_assert!(received <= feedback.deltas.len() && feedback.deltas.len() <= 2 * received);
         }
     }
