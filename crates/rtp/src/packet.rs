@@ -138,6 +138,12 @@ impl<'a> Packet<'a> {
         &self.bytes[self.layout.payload..self.layout.end]
     }
 
+    /// Where in the packet its payload stands, without padding.
+    #[inline]
+    pub const fn payload_range(&self) -> Range<usize> {
+        self.layout.payload..self.layout.end
+    }
+
     /// Bytes of padding behind the payload, the byte that counts them included; 0 without padding.
     #[inline]
     pub const fn padding_len(&self) -> u8 {

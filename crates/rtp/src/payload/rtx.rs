@@ -39,10 +39,25 @@ impl<'a> Payload<'a> {
 
 /// Takes the original sequence number out of an RTX packet in place.
 ///
-/// `payload` is where the payload stands in `packet`, behind the header and in front of the padding. The header moves two
-/// bytes back over the number, so that the payload need not move. The answer is the number, and the packet that begins two
-/// bytes later; its payload type, sequence number and SSRC are still those of the retransmission. `None` and no change if
-/// the payload is empty.
+/// `payload` is the packet's [`payload_range`](crate::Packet::payload_range). The header moves two bytes back over the
+/// number, so that the payload need not move. The answer is the number, and the packet that begins two bytes later; its
+/// payload type, sequence number and SSRC are still those of the retransmission. `None` and no change if the payload is
+/// empty.
+///
+/// ```
+/// use plenary_rtp::payload::rtx;
+/// use plenary_rtp::{Packet, PacketMut, ParseError, SeqNo, Ssrc};
+///
+/// let mut bytes = [0x80, 97, 0, 1, 0, 0, 0, 9, 0, 0, 0, 6, 0x12, 0x34, b'h', b'i'];
+/// let payload = Packet::parse(&bytes)?.payload_range();
+/// let Some((number, original)) = rtx::strip(&mut bytes, payload)? else { panic!("not a probe") };
+/// let mut packet = PacketMut::parse(original)?;
+/// packet.set_sequence_number(number);
+/// packet.set_ssrc(Ssrc(5)); // of the stream that this one repairs
+/// packet.set_payload_type(96).expect("a payload type");
+/// assert_eq!((packet.as_packet().sequence_number(), packet.as_packet().payload()), (SeqNo(0x1234), &b"hi"[..]));
+/// # Ok::<(), ParseError>(())
+/// ```
 ///
 /// # Errors
 ///

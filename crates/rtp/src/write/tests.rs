@@ -112,5 +112,6 @@ fn padding_is_counted_in_its_last_byte() {
         let range = payload.finish_padded(padding);
         let packet = Packet::parse(&out[range]).unwrap();
         assert_eq!((packet.payload(), packet.padding_len()), (&b"media"[..], padding));
+        assert_eq!(packet.payload_range(), 16..21, "behind the contributing source");
     }
 }
