@@ -39,8 +39,13 @@ pub(super) fn tests(context: &Context<'_>) -> Result {
     let printed = context.shell.run(&mut cargo("test --workspace --all-features --locked --no-fail-fast"))?;
     match passed(&printed) {
         0 => Err("no test was run".to_owned()),
-        count => Ok(Outcome::Passed(format!("{count} tests"))),
+        count => Ok(Outcome::Passed(format!("{count} tests{}", skipped(&printed)))),
     }
+}
+
+/// What tests without the runner's own form said of themselves: `skipped: needs root`.
+fn skipped(printed: &str) -> String {
+    printed.lines().filter(|line| line.starts_with("skipped: ")).map(|line| format!("; {line}")).collect()
 }
 
 /// The sum over all of the runner's `test result: ok. 3 passed; 0 failed; ..`.
@@ -59,5 +64,10 @@ mod tests {
             test result: ok. 40 passed; 0 failed; 1 ignored\ntest result: FAILED. 9 passed; 1 failed\n";
         assert_eq!(passed(printed), 42);
         assert_eq!(passed("running 0 tests\n"), 0);
+    }
+
+    #[test]
+    fn a_test_that_stepped_aside_is_told() {
+        assert_eq!(skipped("a\nskipped: needs root\nnot skipped: b\n"), "; skipped: needs root");
     }
 }

@@ -69,13 +69,16 @@ impl Tool {
 
 /// Installs what is missing.
 pub(super) fn run(context: &Context<'_>) -> Result {
-    let mut installed = install_packages(&context.shell)?;
+    let packages = install_packages(&context.shell);
+    let mut tools = Vec::new();
     for tool in Tool::ALL {
         if !tool.is_there(context.workspace) {
             tool.install(context)?;
-            installed.push(tool.package().0);
+            tools.push(tool.package().0);
         }
     }
+    // Who may not install packages has the tools at least.
+    let installed = [packages?, tools].concat();
     if installed.is_empty() {
         return Ok(Outcome::Passed(String::new()));
     }

@@ -60,6 +60,9 @@ impl StructureState {
 
     /// The mask of the decode targets that the newest packet with a word on it called active. `None` before a
     /// structure is known.
+    ///
+    /// It belongs to [`structure`](Self::structure). A packet that came late with an older one has its own targets: it is
+    /// passed on with the mask that it brought, or none.
     pub fn active_decode_targets(&self) -> Option<u32> {
         self.current.as_ref().map(|current| current.active)
     }
