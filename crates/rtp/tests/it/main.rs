@@ -1,5 +1,6 @@
 //! What the crate promises, seen from outside.
 
+mod agreement_captures;
 mod allocation;
 mod captures;
 mod dependency_captures;
