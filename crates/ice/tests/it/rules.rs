@@ -173,6 +173,34 @@ fn a_nomination_that_fails_goes_to_the_next_pair() {
 }
 
 #[test]
+fn a_dead_pair_is_left_before_its_successor_is_nominated() {
+    let mut alone = Alone::full(Role::Controlling);
+    alone.candidate("192.0.2.2:2000", 2);
+    alone.candidate("192.0.2.2:1999", 1);
+    validate(&mut alone, 2000);
+    validate(&mut alone, 1999);
+    let (mut dead_since, begun) = (None, alone.now);
+    while alone.selected() != Some(address("192.0.2.2:1999")) {
+        assert!(alone.now - begun < ms(4000), "{}", alone.agent.explain());
+        alone.pass(ms(1));
+        for (to, request) in alone.sent() {
+            let nominates = raw::attribute(&request, raw::USE_CANDIDATE).is_some();
+            let good = to.port() == 2000;
+            let alive = dead_since.is_none_or(|since| alone.now < since);
+            // The good pair answers until it is nominated; the other one always, but no nomination.
+            if good && alive || !good && !nominates {
+                let response = raw::success(&request, [192, 0, 2, 1], 1000, PASSWORD);
+                assert_eq!(alone.receive(&to.to_string(), response), Ok(()));
+            }
+            if good && nominates {
+                dead_since.get_or_insert(alone.now);
+            }
+        }
+    }
+    assert!(alone.now - dead_since.unwrap() <= ms(1500));
+}
+
+#[test]
 fn renomination_values_rise_when_the_peer_understands_them() {
     let mut alone = Alone::new(config(1, Role::Controlling));
     alone.parameters(true);

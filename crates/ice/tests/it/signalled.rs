@@ -332,7 +332,7 @@ const ENDS: [&str; 2] = ["192.0.2.1:41000", "192.0.2.2:8443"];
 impl Streams {
     fn new(b: Config, now: std::time::Instant) -> Self {
         let mut agents = [Agent::new(config(1, Role::Controlling), now).unwrap(), Agent::new(b, now).unwrap()];
-        let active = LocalCandidate::tcp(FlowId(1), TcpType::Active, address("192.0.2.1:9"));
+        let active = LocalCandidate::tcp(FlowId(1), TcpType::Active, address("192.0.2.1:0"));
         agents[A].add_local_candidate(active, now).unwrap();
         let passive = LocalCandidate::tcp(FlowId(2), TcpType::Passive, address("192.0.2.2:8443"));
         agents[B].add_local_candidate(passive, now).unwrap();
