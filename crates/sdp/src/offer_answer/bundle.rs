@@ -1,0 +1,28 @@
+//! Which sections share the transport, and which of them describes it.
+
+use std::collections::BTreeMap;
+
+use crate::{Description, Mid, TransportDescription};
+
+use super::Section;
+
+/// The accepted sections, in the order of the description's group: the first is its tagged section.
+pub(super) fn group_order(description: &Description, sections: &[Section]) -> Vec<usize> {
+    let is_accepted = |index: &usize| !matches!(sections[*index], Section::Rejected(_));
+    let media = description.media.iter().enumerate();
+    let places: BTreeMap<&Mid, usize> = media.filter_map(|(index, media)| Some((media.mid()?, index))).collect();
+    match description.bundle() {
+        Some(group) => group.mids.iter().filter_map(|mid| places.get(mid).copied()).filter(is_accepted).collect(),
+        None => (0..sections.len()).filter(is_accepted).collect(),
+    }
+}
+
+/// The transport of the first section that has all of one, in that order.
+///
+/// The tagged section should have it (RFC 9143 §7.3.1). An offerer that put it into a section which is rejected now, or
+/// into another one, is understood too.
+pub(super) fn transport_of(description: &Description, order: &[usize]) -> Option<TransportDescription> {
+    let accepted = order.iter().filter_map(|&index| description.media.get(index));
+    let others = description.media.iter().filter(|media| media.port != 0);
+    accepted.chain(others).map(|media| description.transport(media)).find(TransportDescription::is_complete)
+}

@@ -1,0 +1,157 @@
+//! Offers in the style of browsers and libraries, written by hand, and how an SFU answers them.
+
+use std::fs;
+use std::path::Path;
+
+use plenary_sdp::codec::{H264, H264Profile};
+use plenary_sdp::offer_answer::{DtlsRole, Rejection, Section, answer};
+use plenary_sdp::{
+    Attribute, Bandwidth, DataChannel, Description, Direction, HashFunction, Limits, Mid, Msid, SourceAttribute, Word,
+};
+
+use crate::parties::{LEVEL, MID, RID, TRANSPORT_CC, lines, names, section, sfu};
+
+pub(crate) const ALL: [&str; 5] = ["aiortc", "chromium", "firefox", "pion", "safari"];
+
+pub(crate) fn text(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.offer.sdp"));
+    fs::read_to_string(path).unwrap()
+}
+
+fn read(name: &str) -> Description {
+    Description::parse(&text(name), &Limits::default()).unwrap()
+}
+
+#[test]
+fn every_offer_comes_back_as_it_was() {
+    for name in ALL {
+        let read = read(name);
+        // Pion ends some a=rtcp-fb lines with a space.
+        let expected: Vec<_> = text(name).lines().map(|line| line.trim_end().to_owned()).collect();
+        assert_eq!(read.to_string().split("\r\n").filter(|line| !line.is_empty()).collect::<Vec<_>>(), expected);
+        assert_eq!(Description::parse(&read.to_string(), &Limits::default()), Ok(read), "{name}");
+    }
+}
+
+#[test]
+fn every_offer_has_its_answer_read_again() {
+    for name in ALL {
+        let answered = answer(&read(name), &sfu());
+        let text = answered.description.to_string();
+        assert_eq!(Description::parse(&text, &Limits::default()).as_ref(), Ok(&answered.description), "{name}");
+        assert_eq!(answered.negotiated.transport.map(|transport| transport.role), Some(DtlsRole::Server));
+    }
+}
+
+#[test]
+fn chromium_is_answered_with_all_that_it_needs() {
+    let offer = read("chromium");
+    let answered = answer(&offer, &sfu());
+    let sound = section(&answered.negotiated.sections, 0);
+    assert_eq!(names(sound), ["111 opus", "63 red"]);
+    assert_eq!(sound.codecs[0].receive.as_str(), "minptime=10;useinbandfec=1;usedtx=1");
+    assert_eq!(sound.codecs[0].send.as_str(), "minptime=10;useinbandfec=1");
+    assert_eq!(sound.direction, Direction::SendRecv);
+    assert_eq!(sound.extension_id(LEVEL, true).map(|id| id.number()), Some(1));
+
+    let video = section(&answered.negotiated.sections, 1);
+    // Video RED and ULPFEC are not ours: a browser would send VP8 within RED if they were answered.
+    assert_eq!(names(video), ["96 VP8 97", "109 H264 114", "98 VP9 99", "45 AV1 46"]);
+    assert_eq!(video.direction, Direction::RecvOnly);
+    let ids = [MID, RID, TRANSPORT_CC].map(|uri| video.extension_id(uri, false).map(|id| id.number()));
+    assert_eq!(ids, [Some(4), Some(10), Some(3)]);
+    assert_eq!(video.simulcast.recv.len(), 3);
+    let written = &answered.description.media[1];
+    assert_eq!(lines(written, "rid:"), ["rid:q recv", "rid:h recv", "rid:f recv"]);
+    assert_eq!(lines(written, "simulcast:"), ["simulcast:recv q;h;f"]);
+    assert_eq!(lines(written, "candidate:").len(), 0);
+    assert_eq!(lines(&answered.description.media[0], "candidate:").len(), 1);
+    assert_eq!(lines(written, "setup:"), ["setup:passive"]);
+    let Section::Data(data) = &answered.negotiated.sections[2] else { panic!() };
+    assert_eq!((data.remote_sctp_port, data.remote_max_message_size), (5_000, 262_144));
+    let mids: Vec<_> = answered.description.bundle().unwrap().mids.iter().map(Mid::as_str).collect();
+    assert_eq!(mids, ["0", "1", "2"]);
+    // The id 16 carries an encrypted extension, which nobody answers.
+    assert_eq!(offer.extensions(&offer.media[1]).last().unwrap().id.number(), 16);
+}
+
+#[test]
+fn firefox_offers_its_second_section_bundle_only() {
+    let offer = read("firefox");
+    assert_eq!(offer.media[1].port, 0);
+    assert!(!offer.media[1].is_rejected());
+    // The fingerprint is the session's; the second section has no credentials at all.
+    let transport = offer.transport(&offer.media[1]);
+    assert_eq!((transport.ufrag, transport.fingerprints[0].hash()), (None, HashFunction::Sha256));
+    let answered = answer(&offer, &sfu());
+    let video = section(&answered.negotiated.sections, 1);
+    assert_eq!(names(video), ["120 VP8 124", "121 VP9 125", "99 AV1 100"]);
+    assert_eq!(answered.description.media[1].port, 9);
+    assert_eq!(answered.negotiated.transport.unwrap().remote.ufrag.unwrap(), "6d5e8f27");
+    // What Firefox sends only we receive only, and its own recvonly extension is none of ours.
+    let direction = |id| video.extensions.iter().find(|one| one.id.number() == id).map(|one| one.direction);
+    assert_eq!(
+        [direction(8), direction(3), direction(6)],
+        [Some(Direction::RecvOnly), Some(Direction::SendRecv), None]
+    );
+    assert!(lines(&answered.description.media[1], "extmap:8/recvonly ").len() == 1);
+    let order: Vec<_> = video.simulcast.recv.iter().map(|stream| stream[0].rid.as_str()).collect();
+    assert_eq!(order, ["f", "h", "q"]);
+}
+
+#[test]
+fn safari_offers_high_profile_first_and_a_bandwidth() {
+    let offer = read("safari");
+    let first = H264::from_parameters(&offer.media[1].codecs()[0].parameters).unwrap();
+    assert_eq!(first.profile_level_id.profile(), H264Profile::ConstrainedHigh);
+    assert_eq!(offer.media[0].bandwidths, [Bandwidth::ApplicationSpecific(64)]);
+    assert_eq!(offer.media[1].bandwidths[0].bitrate().unwrap().as_bps(), 1_500_000);
+    let answered = answer(&offer, &sfu());
+    let video = section(&answered.negotiated.sections, 1);
+    assert_eq!(names(video), ["102 VP8 103", "98 H264 99"]);
+    assert_eq!(video.remote_bandwidths, [Bandwidth::TransportIndependent(1_500_000)]);
+    assert_eq!(video.remote_ssrc_groups[0].ssrcs, [3_002, 3_003]);
+    assert!(video.simulcast.recv.is_empty() && video.rids.is_empty());
+}
+
+#[test]
+fn aiortc_has_candidates_and_two_fingerprints() {
+    let offer = read("aiortc");
+    let transport = offer.transport(&offer.media[0]);
+    let hashes: Vec<_> = transport.fingerprints.iter().map(|one| one.hash()).collect();
+    assert_eq!(hashes, [HashFunction::Sha256, HashFunction::Sha1]);
+    assert_eq!(transport.candidates[0], "5d3e1b2a 1 udp 2130706431 192.0.2.7 40377 typ host");
+    assert!(transport.end_of_candidates);
+    assert!(!offer.allows_mixed_extensions(&offer.media[0]));
+    let answered = answer(&offer, &sfu());
+    let video = section(&answered.negotiated.sections, 1);
+    // 99 is Baseline, 101 Constrained Baseline: these are two profiles.
+    assert_eq!(names(video), ["97 VP8 98", "101 H264 102"]);
+    assert!(!video.mixed_extensions && !video.reduced_size);
+    assert!(!answered.description.attributes.contains(&Attribute::ExtmapAllowMixed));
+    assert_eq!(lines(&answered.description.media[1], "rtcp-rsize").len(), 0);
+}
+
+#[test]
+fn pion_names_its_track_in_the_older_form_too() {
+    let offer = read("pion");
+    let video = &offer.media[0];
+    let word = |text| Some(Word::new(text).unwrap());
+    assert_eq!(video.msids().next(), Some(&Msid { stream: word("pion"), track: word("video") }));
+    assert!(matches!(video.sources().nth(1).unwrap().attribute, SourceAttribute::Msid(_)));
+    let no_size = DataChannel { sctp_port: 5_000, max_message_size: 65_536 };
+    assert_eq!(offer.media[1].data_channel(), Some(no_size));
+    let mut policy = sfu();
+    policy.data = None;
+    let answered = answer(&offer, &policy);
+    // Its H264 is Baseline without constraints.
+    assert_eq!(names(section(&answered.negotiated.sections, 0)), ["96 VP8 97"]);
+    assert_eq!(answered.negotiated.sections[1], Section::Rejected(Rejection::Policy));
+    let rejected = answered.description.media[1].to_string();
+    assert_eq!(
+        rejected,
+        "m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=inactive\r\n"
+    );
+    let mids: Vec<_> = answered.description.bundle().unwrap().mids.iter().map(Mid::as_str).collect();
+    assert_eq!(mids, ["0"]);
+}
