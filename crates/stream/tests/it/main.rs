@@ -1,0 +1,6 @@
+//! What the crate promises, seen from outside.
+
+mod allocation;
+mod call;
+mod captures;
+mod scenarios;
