@@ -327,6 +327,9 @@ impl Agent {
             }
         }
         self.transactions.retain(|transaction| transaction.flow != flow);
+        if let Some(previous) = self.previous.as_ref().filter(|previous| !previous.has_valid()) {
+            self.end_generation(previous.number, Failed::FlowClosed);
+        }
         self.gathering.forget(&self.locals);
         self.run(now);
         Ok(())

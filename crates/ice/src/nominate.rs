@@ -104,15 +104,17 @@ impl Agent {
 
     /// Uses the best pair that there is: nominated before valid before shunned.
     pub(crate) fn choose(&mut self, now: Instant) {
-        if self.config.mode == Mode::Lite {
-            if self.peer_is_lite() {
-                self.choose_between_lites(now);
-            }
-            return;
-        }
         if self.current.selected_pair().is_some_and(|pair| !pair.valid) {
             self.current.selected = None;
             self.current.patient_since = Some(now);
+        }
+        if self.config.mode == Mode::Lite {
+            if self.peer_is_lite() {
+                self.choose_between_lites(now);
+            } else {
+                self.fall_back();
+            }
+            return;
         }
         let Some(best) = best(&self.current, now) else { return };
         if self.current.selected != Some(best) {
@@ -124,12 +126,24 @@ impl Agent {
         }
     }
 
+    /// A lite agent whose pair has ended goes on with the one of those that the peer nominated that it was heard on last.
+    fn fall_back(&mut self) {
+        if self.current.selected.is_some() {
+            return;
+        }
+        let valid = self.current.pairs.iter().filter(|pair| pair.valid);
+        if let Some(id) = valid.max_by_key(|pair| pair.alive_at()).map(|pair| pair.id) {
+            self.select(id);
+        }
+    }
+
     /// RFC 8445 §8.2: neither side checks; the best pair of each family is taken as it is.
     fn choose_between_lites(&mut self, now: Instant) {
         if self.current.selected.is_some() {
             return;
         }
-        let Some(pair) = self.current.pairs.iter_mut().max_by_key(|pair| pair.priority) else { return };
+        let open = self.current.pairs.iter_mut().filter(|pair| pair.failure.is_none());
+        let Some(pair) = open.max_by_key(|pair| pair.priority) else { return };
         pair.state = PairState::Succeeded;
         pair.valid = true;
         pair.nomination = Some(0);

@@ -187,8 +187,9 @@ impl Agent {
         if first && let Some(flow) = flow {
             self.push_event(Event::Heard { flow, remote });
         }
-        // RFC 7675 §5.1: once consent is lost, these credentials are not used on this path again.
-        let over = matches!(failure, Some(Failure::ConsentExpired | Failure::ConsentRevoked));
+        // RFC 7675 §5.1: once consent is lost, these credentials are not used on this path again. A lite agent asks for
+        // none: its pair was silent, and is not now.
+        let over = !lite && matches!(failure, Some(Failure::ConsentExpired | Failure::ConsentRevoked));
         if !is_current || over {
             return;
         }

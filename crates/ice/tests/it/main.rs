@@ -7,6 +7,7 @@ mod hostile;
 mod lab;
 mod life;
 mod operations;
+mod paths;
 mod raw;
 mod rules;
 mod signalled;
