@@ -57,6 +57,13 @@ impl Transaction {
         matches!(self.purpose, Purpose::Gather { .. })
     }
 
+    pub(crate) const fn pair(&self) -> Option<PairId> {
+        match self.purpose {
+            Purpose::Check { pair, .. } | Purpose::Keep { pair } | Purpose::Connect { pair } => Some(pair),
+            Purpose::Gather { .. } => None,
+        }
+    }
+
     fn is_check_of(&self, generation: u32, id: PairId) -> bool {
         self.generation == generation && matches!(self.purpose, Purpose::Check { pair, .. } if pair == id)
     }

@@ -46,19 +46,37 @@ impl Agent {
     /// RFC 7675 §5.1: without consent nothing is sent.
     fn end_consent(&mut self, number: u32, now: Instant, alive_at: impl Fn(&Pair) -> Option<Instant>) {
         let Some(generation) = self.generation_mut(number) else { return };
+        let over = |pair: &&mut Pair| {
+            pair.valid && alive_at(pair).is_none_or(|at| now.saturating_duration_since(at) >= CONSENT)
+        };
+        let mut ended = Vec::new();
         let mut lost = false;
-        for pair in &mut generation.pairs {
-            let over = alive_at(pair).is_none_or(|at| now.saturating_duration_since(at) >= CONSENT);
-            if pair.valid && over {
-                pair.fail(Failure::ConsentExpired);
-                lost |= generation.selected == Some(pair.id);
-            }
+        for pair in generation.pairs.iter_mut().filter(over) {
+            let selected = generation.selected == Some(pair.id);
+            // A pair beyond the spares was not asked for consent, and so has not lost it.
+            let unused = !selected && pair.unanswered_since.is_none();
+            pair.fail(if unused { Failure::Unused } else { Failure::ConsentExpired });
+            lost |= selected;
+            ended.push(pair.id);
         }
         if lost {
             generation.selected = None;
-            if !generation.has_valid() {
-                self.end_generation(number, Failed::ConsentExpired);
-            }
+        }
+        let none_left = lost && !generation.has_valid();
+        for id in ended {
+            self.stop_checks(number, id);
+        }
+        if none_left {
+            self.end_generation(number, Failed::ConsentExpired);
+        }
+    }
+
+    /// Whatever was to be sent on a pair that has lost consent, is not.
+    pub(crate) fn stop_checks(&mut self, number: u32, id: PairId) {
+        self.transactions.retain(|it| it.generation != number || it.pair() != Some(id));
+        if let Some(generation) = self.generation_mut(number) {
+            generation.triggered.retain(|&triggered| triggered != id);
+            generation.nominating = generation.nominating.filter(|&nominating| nominating != id);
         }
     }
 

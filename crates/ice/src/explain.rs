@@ -250,6 +250,7 @@ const fn remedy(reason: Reason) -> Option<Remedy> {
             Failure::Error(_) => Some(Remedy::Signalling),
             Failure::ConsentExpired | Failure::ConsentRevoked => Some(Remedy::Restart),
             Failure::FlowClosed => Some(Remedy::LocalCandidates),
+            Failure::Unused => None,
         },
     }
 }
@@ -366,6 +367,7 @@ impl fmt::Display for Reason {
             Self::Failed(Failure::ConnectFailed) => "the TCP connection could not be opened",
             Self::Failed(Failure::ConsentExpired) => "worked, but the peer was silent for 30 s",
             Self::Failed(Failure::ConsentRevoked) => "worked, but the peer forbade it",
+            Self::Failed(Failure::Unused) => "worked, but others are kept as spares",
         })
     }
 }

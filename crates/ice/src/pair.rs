@@ -59,6 +59,8 @@ pub enum Failure {
     ConsentExpired,
     /// It worked, but the peer forbade it with 403 (RFC 7675 §5.2).
     ConsentRevoked,
+    /// It worked, but enough others are kept as spares. A check of the peer brings it back.
+    Unused,
 }
 
 #[derive(Clone, Debug)]

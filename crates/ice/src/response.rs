@@ -120,6 +120,8 @@ impl Agent {
         if transaction.generation != self.current.number {
             return;
         }
+        // A nomination is a check of its own, and is made anew.
+        self.current.nominating = self.current.nominating.filter(|&nominating| nominating != id);
         if let Some(pair) = self.current.pair_mut(id)
             && pair.state != PairState::Succeeded
         {
@@ -138,7 +140,9 @@ impl Agent {
         if was_selected {
             generation.selected = None;
         }
-        if was_selected && !generation.has_valid() {
+        let none_left = was_selected && !generation.has_valid();
+        self.stop_checks(transaction.generation, id);
+        if none_left {
             self.end_generation(transaction.generation, Failed::ConsentRevoked);
         }
     }

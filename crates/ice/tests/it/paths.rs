@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use plenary_ice::{Failed, LocalCandidate, State, TcpType};
+use std::net::SocketAddr;
+
+use plenary_ice::{DropReason, Failed, Failure, LocalCandidate, Reason, Role, State, TcpType};
 use plenary_wire::{Datagram, Ecn, FlowId, Handled};
 
-use crate::alone::{Alone, FLOW};
-use crate::lab::{A, B, Lab, address, lite_config};
+use crate::alone::{Alone, FLOW, PASSWORD};
+use crate::lab::{A, B, Lab, address, lite_config, ms};
+use crate::raw;
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -92,4 +95,85 @@ fn between_lite_agents_a_removed_socket_is_not_chosen_again() {
     assert!(lab.is_usable());
     lab.agents[A].remove_flow(FlowId(1), lab.now).unwrap();
     assert_eq!(lab.selected(A), None);
+}
+
+/// Lets time go by; the peer answers all checks but those that `silent` names.
+fn answering(alone: &mut Alone, span: Duration, silent: impl Fn(SocketAddr, &[u8]) -> bool) {
+    let end = alone.now + span;
+    while alone.now < end {
+        for (to, bytes) in alone.sent() {
+            if bytes[0] == 0 && !silent(to, &bytes) {
+                let response = raw::success(&bytes, [192, 0, 2, 1], 1000, PASSWORD);
+                assert_eq!(alone.receive(&to.to_string(), response), Ok(()));
+            }
+        }
+        alone.pass(ms(20));
+    }
+}
+
+// RFC 7675 §5.2. The trap: a nomination was on its way, and went on being sent again for ten seconds; and a 487 to
+// another check began the pair anew.
+#[test]
+fn nothing_that_was_on_its_way_is_sent_after_revocation() {
+    let mut alone = Alone::full(Role::Controlling);
+    let revoked = address("192.0.2.2:2000");
+    alone.candidate("192.0.2.2:2000", 2);
+    alone.candidate("192.0.2.2:1999", 1);
+    let nominates = |_, bytes: &[u8]| raw::attribute(bytes, raw::USE_CANDIDATE).is_some();
+    answering(&mut alone, ms(100), nominates);
+    assert_eq!(alone.selected(), Some(revoked));
+    let mut keeps = Vec::new();
+    while keeps.len() < 2 {
+        let (to, check) = alone.next_check();
+        if to == revoked && !nominates(to, &check) {
+            keeps.push(check);
+        }
+    }
+    assert_eq!(alone.receive("192.0.2.2:2000", raw::error(&keeps[0], 403, PASSWORD)), Ok(()));
+    assert_eq!(alone.selected(), Some(address("192.0.2.2:1999")));
+    let late = alone.receive("192.0.2.2:2000", raw::error(&keeps[1], 487, PASSWORD));
+    assert_eq!(late, Err(DropReason::UnknownTransaction));
+    for _ in 0..200 {
+        assert!(alone.sent().iter().all(|(to, _)| *to != revoked));
+        alone.pass(ms(20));
+    }
+}
+
+// The trap: with more valid pairs than spares, those that we stopped asking counted as without consent for ever.
+#[test]
+fn a_pair_that_was_no_longer_asked_can_still_be_nominated() {
+    let mut alone = Alone::full(Role::Controlled);
+    for port in 2001..=2006 {
+        alone.candidate(&format!("192.0.2.2:{port}"), port);
+    }
+    answering(&mut alone, seconds(40), |_, _| false);
+    assert_eq!(alone.selected(), Some(address("192.0.2.2:2006")));
+    let unused = |alone: &Alone| {
+        let pairs = alone.agent.explain().pairs;
+        pairs.iter().filter(|pair| pair.reason == Reason::Failed(Failure::Unused)).count()
+    };
+    assert_eq!(unused(&alone), 2);
+    let request = alone.nominating(1);
+    assert_eq!(alone.receive("192.0.2.2:2001", request), Ok(()));
+    answering(&mut alone, ms(100), |_, _| false);
+    assert_eq!(alone.selected(), Some(address("192.0.2.2:2001")));
+    assert_eq!(alone.agent.state(), State::Completed);
+}
+
+// RFC 8445 §7.2.5.1. The trap: a lite peer whose answer to a nomination was 487 was never asked again.
+#[test]
+fn a_nomination_that_a_lite_peer_refuses_with_487_is_repeated() {
+    let mut alone = Alone::new(crate::lab::config(1, Role::Controlling));
+    let credentials = plenary_ice::Credentials::new("peer", PASSWORD).unwrap();
+    let parameters = plenary_ice::Parameters { lite: true, ..plenary_ice::Parameters::new(credentials) };
+    alone.agent.set_remote_parameters(parameters, alone.now);
+    alone.candidate("192.0.2.2:2000", 2);
+    let nominates = |_, bytes: &[u8]| raw::attribute(bytes, raw::USE_CANDIDATE).is_some();
+    answering(&mut alone, ms(20), nominates);
+    let (_, nomination) = alone.next_check();
+    assert!(nominates(address("192.0.2.2:2000"), &nomination));
+    assert_eq!(alone.receive("192.0.2.2:2000", raw::error(&nomination, 487, PASSWORD)), Ok(()));
+    assert_eq!(alone.agent.role(), Role::Controlling);
+    answering(&mut alone, ms(500), |_, _| false);
+    assert_eq!(alone.agent.state(), State::Completed);
 }
