@@ -197,6 +197,7 @@ impl Agent {
             self.start_due(now);
         }
         self.queue_due(now);
+        self.close_idle_streams(now);
         self.judge(now);
     }
 
@@ -212,6 +213,7 @@ impl Agent {
             self.tend_due_at(),
             self.judge_due_at(),
             self.nominate_due_at(),
+            self.streams_due_at(),
         ]
         .into_iter()
         .flatten()
@@ -253,9 +255,10 @@ impl Agent {
         event
     }
 
-    /// Stops at once: nothing is sent or answered any more.
+    /// Stops at once: nothing is sent or answered any more, and streams are to be closed.
     pub fn close(&mut self) {
         self.end(State::Closed);
+        self.close_streams();
     }
 
     /// Revokes consent (RFC 7675 §5.2), for example because DTLS was closed by the peer: sending stops at once, and the
@@ -298,7 +301,13 @@ impl Agent {
         let kept = self.previous.as_ref().map(|previous| previous.number);
         self.transactions.retain(|it| it.is_gathering() || Some(it.generation) == kept);
         self.tie_breaker = self.entropy.number();
-        self.events.retain(|event| !matches!(event, Event::Candidate(_) | Event::GatheringComplete));
+        // What was asked for the old generation is wanted no more, and what was told of it is to be told again.
+        self.events.retain(|event| {
+            matches!(
+                event,
+                Event::State(_) | Event::Selected(_) | Event::Role(_) | Event::Heard { .. } | Event::CloseStream(_)
+            )
+        });
         for index in 0..self.locals.len() {
             self.announce(index);
         }
@@ -321,6 +330,13 @@ impl Agent {
         if self.locals.len() + self.streams.len() == known {
             return Err(Error::UnknownFlow);
         }
+        self.end_flow(flow);
+        self.gathering.forget(&self.locals);
+        self.run(now);
+        Ok(())
+    }
+
+    pub(crate) fn end_flow(&mut self, flow: FlowId) {
         for generation in [Some(&mut self.current), self.previous.as_deref_mut()].into_iter().flatten() {
             for pair in generation.pairs.iter_mut().filter(|pair| pair.flow == Some(flow)) {
                 pair.fail(crate::Failure::FlowClosed);
@@ -330,9 +346,6 @@ impl Agent {
         if let Some(previous) = self.previous.as_ref().filter(|previous| !previous.has_valid()) {
             self.end_generation(previous.number, Failed::FlowClosed);
         }
-        self.gathering.forget(&self.locals);
-        self.run(now);
-        Ok(())
     }
 
     pub(crate) fn generations(&self) -> impl Iterator<Item = &Generation> {

@@ -44,7 +44,7 @@ pub enum Event {
         /// The address to connect to.
         remote: SocketAddr,
     },
-    /// Close this stream: it is of no use to the agent any more.
+    /// Close this stream, and forget its flow: no pair needs it any more, or nothing authentic came by it.
     CloseStream(FlowId),
 }
 

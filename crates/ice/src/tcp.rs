@@ -6,10 +6,10 @@ use std::time::Instant;
 use plenary_wire::FlowId;
 
 use crate::agent::Agent;
-use crate::candidate::{LocalId, canonical};
+use crate::candidate::{Local, LocalId, canonical};
 use crate::check::Purpose;
-use crate::pair::PairId;
-use crate::{Error, Failure, Request, TcpType, Transport};
+use crate::pair::{Pair, PairId, PairState};
+use crate::{Error, Event, Failure, Request, State, TcpType, Transport};
 
 /// A connected stream.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Stream {
     pub(crate) flow: FlowId,
     pub(crate) local: LocalId,
     pub(crate) local_address: SocketAddr,
+    /// Since when no pair needs it.
+    pub(crate) idle_since: Option<Instant>,
 }
 
 impl Agent {
@@ -42,19 +44,20 @@ impl Agent {
         let full = self.streams.len() >= usize::from(self.config.streams_max);
         let transaction = self.transactions.remove(asked);
         let pair = self.generation_mut(number).and_then(|generation| generation.pair_mut(id));
-        match (stream, pair) {
-            (Some((flow, address)), Some(pair)) if !full => {
+        let pair = pair.ok_or(Error::UnknownRequest)?;
+        match stream {
+            Some((flow, address)) if !full => {
                 pair.flow = Some(flow);
                 pair.local_address = canonical(address);
-                let stream = Stream { flow, local: pair.local, local_address: pair.local_address };
-                self.streams.push(stream);
+                let (local, local_address) = (pair.local, pair.local_address);
+                self.streams.push(Stream { flow, local, local_address, idle_since: None });
                 if let Some(generation) = self.generation_mut(number) {
                     generation.trigger(id);
                 }
                 self.run(now);
                 Ok(())
             }
-            (stream, _) => {
+            stream => {
                 self.check_failed(&transaction, id, Failure::ConnectFailed);
                 self.run(now);
                 if stream.is_some() { Err(Error::Streams) } else { Ok(()) }
@@ -62,13 +65,17 @@ impl Agent {
         }
     }
 
-    /// A stream was accepted at a passive candidate. The peer's check comes by it, and makes the pair.
+    /// A stream was accepted at a passive candidate. The peer's check comes by it, and makes the pair; if none comes for
+    /// `Config::check_timeout`, [`Event::CloseStream`](crate::Event::CloseStream) does.
     ///
     /// # Errors
     ///
     /// [`Error::UnknownFlow`] if `local` is no passive candidate, [`Error::Streams`] if there are too many: the caller
     /// closes the stream.
-    pub fn handle_accepted(&mut self, flow: FlowId, local: SocketAddr) -> Result<(), Error> {
+    pub fn handle_accepted(&mut self, flow: FlowId, local: SocketAddr, now: Instant) -> Result<(), Error> {
+        if self.state == State::Closed {
+            return Err(Error::Closed);
+        }
         let address = canonical(local);
         let passive = self.locals.iter().find(|it| {
             it.transport == Transport::Tcp(TcpType::Passive)
@@ -79,20 +86,64 @@ impl Agent {
         if self.streams.len() >= usize::from(self.config.streams_max) {
             return Err(Error::Streams);
         }
-        self.streams.push(Stream { flow, local, local_address: address });
+        self.streams.push(Stream { flow, local, local_address: address, idle_since: Some(now) });
         Ok(())
     }
 
-    /// A stream has ended: its pairs with it.
+    /// A stream has ended: its pairs with it. If the one in use was opened from here, the caller is asked for another
+    /// (RFC 6544 §11.1).
     ///
     /// # Errors
     ///
     /// [`Error::UnknownFlow`] if it is none of the agent's.
     pub fn handle_closed(&mut self, flow: FlowId, now: Instant) -> Result<(), Error> {
-        if self.streams.iter().any(|stream| stream.flow == flow) {
-            self.remove_flow(flow, now)
-        } else {
-            Err(Error::UnknownFlow)
+        let index = self.streams.iter().position(|stream| stream.flow == flow).ok_or(Error::UnknownFlow)?;
+        let stream = self.streams.remove(index);
+        let in_use = self.current.selected_pair().filter(|pair| pair.flow == Some(flow)).map(|pair| pair.id);
+        self.end_flow(flow);
+        let active = |it: &&Local| it.id == stream.local && it.transport == Transport::Tcp(TcpType::Active);
+        let base = self.locals.iter().find(active).map(|local| local.base);
+        if let (Some(base), Some(id)) = (base, in_use)
+            && let Some(pair) = self.current.pair_mut(id)
+        {
+            (pair.flow, pair.local_address, pair.state) = (None, base, PairState::Waiting);
+            self.current.trigger(id);
+        }
+        self.run(now);
+        Ok(())
+    }
+
+    /// Has those streams closed that no pair needs: of strangers, of pairs that have failed, and of before a restart.
+    pub(crate) fn close_idle_streams(&mut self, now: Instant) {
+        if self.streams.is_empty() {
+            return;
+        }
+        let mut streams = std::mem::take(&mut self.streams);
+        streams.retain_mut(|stream| {
+            let needs = |pair: &Pair| pair.flow == Some(stream.flow) && (pair.valid || pair.is_pending());
+            if self.generations().any(|generation| generation.pairs.iter().any(needs)) {
+                stream.idle_since = None;
+                return true;
+            }
+            let since = *stream.idle_since.get_or_insert(now);
+            let stays = now.saturating_duration_since(since) < self.config.check_timeout;
+            if !stays {
+                self.push_event(Event::CloseStream(stream.flow));
+            }
+            stays
+        });
+        self.streams = streams;
+    }
+
+    pub(crate) fn streams_due_at(&self) -> Option<Instant> {
+        let since = self.streams.iter().filter_map(|stream| stream.idle_since).min();
+        since.map(|since| since + self.config.check_timeout)
+    }
+
+    /// The agent is closed, and its streams with it.
+    pub(crate) fn close_streams(&mut self) {
+        for stream in std::mem::take(&mut self.streams) {
+            self.push_event(Event::CloseStream(stream.flow));
         }
     }
 }

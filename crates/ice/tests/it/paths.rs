@@ -63,7 +63,7 @@ fn a_lite_agent_stops_sending_on_a_stream_that_is_closed() {
     let mut alone = Alone::lite();
     let (listener, stream, from) = (address("192.0.2.1:443"), FlowId(50), address("192.0.2.2:41000"));
     alone.agent.add_local_candidate(LocalCandidate::tcp(FlowId(5), TcpType::Passive, listener), alone.now).unwrap();
-    alone.agent.handle_accepted(stream, listener).unwrap();
+    alone.agent.handle_accepted(stream, listener, alone.now).unwrap();
     let mut bytes = alone.nominating(1);
     let datagram = Datagram { flow: stream, local: listener, remote: from, ecn: Ecn::NotEct, bytes: &mut bytes };
     assert_eq!(alone.agent.handle_datagram(datagram, alone.now), Handled::Consumed);

@@ -319,6 +319,7 @@ fn what_is_missing_is_explained() {
 
 /// Two agents with TCP alone: A connects to B. Answers how many frames went.
 struct Streams {
+    flows: [FlowId; 2],
     agents: [Agent; 2],
     deframers: [Deframer; 2],
     frames: usize,
@@ -343,7 +344,7 @@ impl Streams {
                 agents[agent].add_remote_candidate(candidate, now);
             }
         }
-        Self { agents, deframers: [Deframer::new(1500), Deframer::new(1500)], frames: 0, cut: 1 }
+        Self { agents, deframers: [Deframer::new(1500), Deframer::new(1500)], frames: 0, cut: 1, flows: STREAMS }
     }
 
     fn connect_request(&mut self) -> Option<(Request, SocketAddr)> {
@@ -358,15 +359,18 @@ impl Streams {
             now += ms(5);
             self.agents.iter_mut().for_each(|agent| agent.handle_timeout(now));
             for agent in [A, B] {
-                let mut out = Vec::new();
+                let (mut out, mut stream) = (Vec::new(), Vec::new());
                 while let Some(transmit) = self.agents[agent].poll_transmit(now, Limit::DATAGRAM, &mut out) {
-                    assert_eq!(transmit.flow, STREAMS[agent]);
+                    // What goes over a stream of before a restart is lost.
+                    if transmit.flow == self.flows[agent] {
+                        stream.extend_from_slice(transmit.bytes(&out));
+                    }
                 }
-                for mut bytes in out.chunks(self.cut) {
+                for mut bytes in stream.chunks(self.cut) {
                     while let Some(frame) = self.deframers[1 - agent].take(&mut bytes).unwrap() {
                         self.frames += 1;
                         let (flow, local, remote) =
-                            (STREAMS[1 - agent], address(ENDS[1 - agent]), address(ENDS[agent]));
+                            (self.flows[1 - agent], address(ENDS[1 - agent]), address(ENDS[agent]));
                         let datagram = Datagram { flow, local, remote, ecn: Ecn::NotEct, bytes: frame };
                         assert_eq!(self.agents[1 - agent].handle_datagram(datagram, now), Handled::Consumed);
                     }
@@ -395,7 +399,7 @@ fn a_connection_over_tcp_alone() {
         let (request, to) = streams.connect_request().expect("the active side is asked to connect");
         assert_eq!(to, address("192.0.2.2:8443"));
         assert_eq!(streams.connect_request(), None);
-        streams.agents[B].handle_accepted(STREAMS[B], address(ENDS[B])).unwrap();
+        streams.agents[B].handle_accepted(STREAMS[B], address(ENDS[B]), now).unwrap();
         streams.agents[A].handle_connected(request, Some((STREAMS[A], address(ENDS[A]))), now).unwrap();
         streams.pump(now);
         for agent in [A, B] {
@@ -404,10 +408,19 @@ fn a_connection_over_tcp_alone() {
             assert_eq!((selected.flow, selected.remote), (STREAMS[agent], address(ENDS[1 - agent])));
         }
         assert!(streams.frames >= 4);
-        // The stream ends, and the pair with it.
+        // The stream ends, and the pair with it; the active side opens another (RFC 6544 §11.1).
         streams.agents[A].handle_closed(STREAMS[A], now).unwrap();
-        assert_eq!(streams.agents[A].selected(), None);
+        streams.agents[B].handle_closed(STREAMS[B], now).unwrap();
+        assert!(streams.agents.iter().all(|agent| agent.selected().is_none()));
         assert_eq!(streams.agents[A].handle_closed(STREAMS[A], now), Err(Error::UnknownFlow));
+        streams.agents[A].handle_timeout(now + ms(60));
+        let (request, to) = streams.connect_request().expect("it is asked to connect again");
+        assert_eq!(to, address("192.0.2.2:8443"));
+        streams.agents[B].handle_accepted(STREAMS[B], address(ENDS[B]), now + ms(60)).unwrap();
+        streams.agents[A].handle_connected(request, Some((STREAMS[A], address(ENDS[A]))), now + ms(60)).unwrap();
+        streams.deframers = [Deframer::new(1500), Deframer::new(1500)];
+        streams.pump(now + ms(60));
+        assert!(streams.agents.iter().all(|agent| agent.state() == State::Completed));
     }
 }
 
@@ -433,13 +446,68 @@ fn connections_that_fail_late_or_unwanted_are_normal() {
 fn streams_from_strangers_are_bounded() {
     let now = origin();
     let mut streams = Streams::new(config(2, Role::Controlled), now);
-    assert_eq!(streams.agents[B].handle_accepted(FlowId(1), address("192.0.2.2:8444")), Err(Error::UnknownFlow));
+    assert_eq!(streams.agents[B].handle_accepted(FlowId(1), address("192.0.2.2:8444"), now), Err(Error::UnknownFlow));
     for flow in 0..8 {
-        assert_eq!(streams.agents[B].handle_accepted(FlowId(300 + flow), address(ENDS[B])), Ok(()));
+        assert_eq!(streams.agents[B].handle_accepted(FlowId(300 + flow), address(ENDS[B]), now), Ok(()));
     }
-    assert_eq!(streams.agents[B].handle_accepted(FlowId(400), address(ENDS[B])), Err(Error::Streams));
+    assert_eq!(streams.agents[B].handle_accepted(FlowId(400), address(ENDS[B]), now), Err(Error::Streams));
     streams.agents[B].handle_closed(FlowId(300), now).unwrap();
-    assert_eq!(streams.agents[B].handle_accepted(FlowId(400), address(ENDS[B])), Ok(()));
+    assert_eq!(streams.agents[B].handle_accepted(FlowId(400), address(ENDS[B]), now), Ok(()));
+}
+
+fn closed(agent: &mut Agent) -> Vec<FlowId> {
+    let event = |event| if let Event::CloseStream(flow) = event { Some(flow) } else { None };
+    std::iter::from_fn(|| agent.poll_event()).filter_map(event).collect()
+}
+
+// The trap: eight connections that say nothing keep the peer out for ever.
+#[test]
+fn streams_without_an_authentic_check_are_closed() {
+    let now = origin();
+    let mut streams = Streams::new(config(2, Role::Controlled), now);
+    for flow in 0..8 {
+        streams.agents[B].handle_accepted(FlowId(300 + flow), address(ENDS[B]), now).unwrap();
+    }
+    let end = now + ms(10_000);
+    while let Some(at) = streams.agents[B].poll_timeout().filter(|&at| at < end) {
+        streams.agents[B].handle_timeout(at);
+    }
+    assert_eq!((closed(&mut streams.agents[B]), streams.agents[B].poll_timeout()), (vec![], Some(end)));
+    streams.agents[B].handle_timeout(end);
+    assert_eq!(closed(&mut streams.agents[B]), (300..308).map(FlowId).collect::<Vec<_>>());
+    assert_eq!(streams.agents[B].handle_closed(FlowId(300), end), Err(Error::UnknownFlow));
+    streams.agents[B].handle_accepted(STREAMS[B], address(ENDS[B]), end).unwrap();
+}
+
+// The trap: each restart opens a stream, and those of before fill the table.
+#[test]
+fn streams_of_before_a_restart_are_closed() {
+    let mut now = origin();
+    let mut streams = Streams::new(config(2, Role::Controlled), now);
+    for number in 0..12 {
+        let ends = STREAMS.map(|flow| FlowId(flow.0 + 1000 * number));
+        let (request, _) = streams.connect_request().expect("a new generation has a new stream");
+        streams.agents[B].handle_accepted(ends[B], address(ENDS[B]), now).unwrap();
+        streams.agents[A].handle_connected(request, Some((ends[A], address(ENDS[A]))), now).unwrap();
+        streams.flows = ends;
+        streams.deframers = [Deframer::new(1500), Deframer::new(1500)];
+        streams.pump(now);
+        assert_eq!(streams.agents[A].selected().map(|it| it.flow), Some(ends[A]));
+        now += ms(60);
+        streams.agents[A].restart(now);
+        streams.agents[B].restart(now);
+        for agent in [A, B] {
+            let parameters = streams.agents[1 - agent].local_parameters();
+            streams.agents[agent].set_remote_parameters(parameters, now);
+        }
+        for candidate in streams.agents[B].local_candidates() {
+            streams.agents[A].add_remote_candidate(candidate, now);
+        }
+        now += ms(6000);
+        streams.agents.iter_mut().for_each(|agent| agent.handle_timeout(now));
+    }
+    streams.agents[B].close();
+    assert!(closed(&mut streams.agents[B]).contains(&streams.flows[B]), "what is closed needs no stream");
 }
 
 #[test]
