@@ -127,10 +127,17 @@ impl Agent {
     /// Whether the peer has proven that it is at this address: by an authenticated check, or answer to one of ours.
     /// Nothing but STUN should be taken from elsewhere.
     pub fn is_proven(&self, flow: FlowId, remote: SocketAddr) -> bool {
+        self.alive_at(flow, remote).is_some()
+    }
+
+    /// When the peer was last proven to be at this address: by an authenticated check, by the answer to one of ours, or
+    /// by [`note_authenticated`](Self::note_authenticated). A [`Mux`](crate::Mux) is asked to take an address from an
+    /// agent only if that is some time ago.
+    pub fn alive_at(&self, flow: FlowId, remote: SocketAddr) -> Option<Instant> {
         let remote = canonical(remote);
-        let proven =
-            |pair: &Pair| pair.flow == Some(flow) && pair.remote_address == remote && pair.alive_at().is_some();
-        self.generations().any(|generation| generation.pairs.iter().any(proven))
+        let there = |pair: &&Pair| pair.flow == Some(flow) && pair.remote_address == remote;
+        let pairs = self.generations().flat_map(|generation| &generation.pairs);
+        pairs.filter(there).filter_map(Pair::alive_at).max()
     }
 
     /// Tells the agent that RTP or RTCP came in and was authenticated by its own keys. For a lite agent it is a sign of

@@ -20,7 +20,7 @@ pub enum Event {
     Candidate(Candidate),
     /// There will be no more local candidates of this generation: tell the peer `end-of-candidates`.
     GatheringComplete,
-    /// The peer was heard on a new address, with an authenticated check: a [`Mux`](crate::Mux) may bind it.
+    /// The peer was heard on a new address, with an authenticated check.
     Heard {
         /// The flow.
         flow: FlowId,

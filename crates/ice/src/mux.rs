@@ -15,14 +15,16 @@ pub struct AgentKey(pub u64);
 /// Tells which of many agents behind one UDP flow, or a few, a datagram is for.
 ///
 /// A STUN request is routed by the ufrag in it, whatever address it comes from; so a known peer may move. Everything
-/// else is routed by the address that it comes from. Addresses are bound by the caller when an agent says
-/// [`Heard`](crate::Event::Heard), which takes an authenticated request: strangers can't make the tables grow.
+/// else is routed by the address that it comes from. Addresses are bound by the caller, after each datagram that an
+/// agent has consumed and that leaves the peer proven there ([`Agent::alive_at`](crate::Agent::alive_at)): strangers
+/// can't make the tables grow. An address of another agent is taken over only if that agent has not heard its peer there
+/// for a while; else a peer that forges source addresses could draw the media of others to itself, and so cut them off.
 ///
 /// ```
 /// use plenary_ice::{AgentKey, Mux};
 /// use plenary_wire::FlowId;
 ///
-/// let mut mux = Mux::new([7; 32], 4);
+/// let mut mux = Mux::new([7; 32], 16);
 /// let peer = "192.0.2.1:5000".parse().unwrap();
 /// mux.insert("abcdefgh", AgentKey(1)).unwrap();
 /// mux.bind(FlowId(0), peer, AgentKey(1));
@@ -30,6 +32,31 @@ pub struct AgentKey(pub u64);
 /// mux.remove(AgentKey(1));
 /// assert_eq!(mux.route(FlowId(0), peer, &[0x80, 96, 0, 0]), None);
 /// ```
+///
+/// The loop of a server, for each datagram:
+///
+/// ```
+/// # use std::{collections::HashMap, time::{Duration, Instant}};
+/// # use plenary_ice::{Agent, AgentKey, Handled, Mux};
+/// # use plenary_wire::Datagram;
+/// fn receive(mux: &mut Mux, agents: &mut HashMap<AgentKey, Agent>, datagram: Datagram<'_>, now: Instant) {
+///     let (flow, remote) = (datagram.flow, datagram.remote);
+///     let Some(key) = mux.route(flow, remote, datagram.bytes) else { return };
+///     // Media and DTLS are the caller's own; STUN is the agent's.
+///     let Some(agent) = agents.get_mut(&key) else { return };
+///     if agent.handle_datagram(datagram, now) == Handled::Consumed && agent.is_proven(flow, remote) {
+///         let owner = mux.owner(flow, remote).and_then(|owner| agents.get(&owner));
+///         let heard = owner.and_then(|owner| owner.alive_at(flow, remote));
+///         if heard.is_none_or(|at| now.saturating_duration_since(at) > Duration::from_secs(10)) {
+///             mux.bind(flow, remote, key);
+///         }
+///     }
+///     // Then drain the agent. After a restart, `insert` its new ufrag; once it has ended, `remove` it.
+/// }
+/// # let _ = receive;
+/// ```
+///
+/// What answers the checks of a *full* agent is routed by address too: bind where its transmits go before they do.
 pub struct Mux {
     by_ufrag: HashMap<Box<str>, AgentKey, Keyed>,
     /// By keyed hash of flow and address: entries of 16 bytes, of which 100,000 fit a core's cache. That two of the
@@ -93,7 +120,8 @@ impl Mux {
     }
 
     /// Routes what comes from this address to the agent, which has authenticated a request from there. An address has
-    /// one agent, the newest; an agent that was not inserted gets none.
+    /// one agent, the newest: see [`owner`](Self::owner) for whom it would be taken from. An agent that was not inserted
+    /// gets none.
     pub fn bind(&mut self, flow: FlowId, remote: SocketAddr, agent: AgentKey) {
         let address = self.place(flow, remote);
         if !self.agents.contains_key(&agent) {
@@ -117,6 +145,11 @@ impl Mux {
         entry.addresses.push(address);
     }
 
+    /// The agent that an address is bound to.
+    pub fn owner(&self, flow: FlowId, remote: SocketAddr) -> Option<AgentKey> {
+        self.by_address.get(&self.place(flow, remote)).copied()
+    }
+
     /// Forgets all of an agent. Nothing happens if it is not there.
     pub fn remove(&mut self, agent: AgentKey) {
         let Some(entry) = self.agents.remove(&agent) else { return };
@@ -135,7 +168,7 @@ impl Mux {
         {
             return self.by_ufrag.get(std::str::from_utf8(ufrag).ok()?).copied();
         }
-        self.by_address.get(&self.place(flow, remote)).copied()
+        self.owner(flow, remote)
     }
 
     fn place(&self, flow: FlowId, remote: SocketAddr) -> u64 {

@@ -3,6 +3,7 @@
 mod alone;
 mod answers;
 mod connect;
+mod crowd;
 mod hostile;
 mod lab;
 mod life;
