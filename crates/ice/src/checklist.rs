@@ -23,6 +23,8 @@ pub(crate) struct Generation {
     pub(crate) local: Credentials,
     pub(crate) remote: Option<Parameters>,
     pub(crate) remotes: Vec<Remote>,
+    /// What the lines of candidates said whose they are, while the peer's credentials are not known.
+    pub(crate) early: Vec<(RemoteId, Box<str>)>,
     pub(crate) unresolved: Vec<Unresolved>,
     pub(crate) pairs: Vec<Pair>,
     pub(crate) triggered: VecDeque<PairId>,
@@ -46,6 +48,7 @@ impl Generation {
             local,
             remote: None,
             remotes: Vec::new(),
+            early: Vec::new(),
             unresolved: Vec::new(),
             pairs: Vec::new(),
             triggered: VecDeque::new(),
@@ -102,13 +105,11 @@ impl Generation {
         }
     }
 
-    /// Adds a remote candidate without pairing it. The first is stored without room to spare: most agents of a server
-    /// never see a second.
+    /// Adds a remote candidate without pairing it. It is stored without room to spare: they are few, and agents may be
+    /// many.
     pub(crate) fn add_remote(&mut self, remote: Remote) -> RemoteId {
         let id = remote.id;
-        if self.remotes.is_empty() {
-            self.remotes.reserve_exact(1);
-        }
+        self.remotes.reserve_exact(1);
         self.remotes.push(remote);
         id
     }
@@ -154,7 +155,7 @@ impl Generation {
             local_address: base,
             remote_address: remote.address,
             priority: pair_priority(role, local.priority, remote.priority),
-            foundation: local.foundation_hash().wrapping_mul(31) ^ remote.foundation,
+            foundation: local.foundation_hash().wrapping_mul(31) ^ u64::from(remote.foundation),
             state: PairState::Frozen,
             failure: None,
             valid: false,
@@ -280,6 +281,6 @@ impl Generation {
 }
 
 /// FNV-1a: foundations need to differ, not to be secret.
-pub(crate) fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+pub(crate) fn hash(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

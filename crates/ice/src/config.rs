@@ -46,7 +46,7 @@ pub enum Policy {
 ///
 /// With the limits as they are by default, a full agent under the worst of floods holds less than 160 kB: 100 pairs of
 /// 0.4 kB, 256 transactions of 0.2 kB, 112 candidates of 0.2 kB, 64 answers of 0.2 kB. A lite agent with one peer holds
-/// less than 2 kB.
+/// 2 kB.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// 32 bytes from the operating system's random source, for this agent alone. Credentials, tie-breaker, transaction

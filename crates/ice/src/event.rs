@@ -121,6 +121,8 @@ pub enum Taken {
     Unsupported,
     /// Not taken: `Config::remote_candidates_max` or `Config::resolutions_max` is reached.
     TooMany,
+    /// Not taken: it is a name, and a lite agent learns by the peer's checks what it stands for.
+    Unneeded,
     /// Not taken: the agent has failed or was closed.
     Ended,
 }

@@ -21,9 +21,7 @@ pub(crate) struct Remote {
     pub(crate) kind: CandidateKind,
     pub(crate) priority: u32,
     /// A hash of the foundation.
-    pub(crate) foundation: u64,
-    /// What its line said, while the peer's credentials are not known.
-    pub(crate) ufrag: Option<Box<str>>,
+    pub(crate) foundation: u32,
 }
 
 /// RFC 8445 §6.1.2.6.

@@ -160,8 +160,7 @@ impl Agent {
                     transport,
                     kind: CandidateKind::PeerReflexive,
                     priority,
-                    foundation: u64::from(id.0), // RFC 8445 §7.3.1.3: like no other
-                    ufrag: None,
+                    foundation: id.0, // RFC 8445 §7.3.1.3: like no other
                 })
             }
         };

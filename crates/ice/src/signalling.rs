@@ -128,12 +128,10 @@ impl Agent {
             (Mode::Full, false) => {}
         }
         let ufrag = parameters.credentials.ufrag();
-        let other = |remote: &Remote| remote.ufrag.as_deref().is_some_and(|it| it != ufrag);
-        self.current.remove_remotes(other);
-        self.current.remotes.iter_mut().for_each(|remote| remote.ufrag = None);
-        if !parameters.trickle && change != Change::Same {
-            self.current.remote_complete = false;
-        }
+        let mut early = std::mem::take(&mut self.current.early);
+        early.retain(|(_, it)| **it != *ufrag);
+        self.current.remove_remotes(|remote| early.iter().any(|(id, _)| *id == remote.id));
+        self.current.unresolved.retain(|it| it.candidate.ufrag().is_none_or(|it| it == ufrag));
         self.current.remote = Some(parameters);
         self.current.patient_since.get_or_insert(now);
         self.run(now);
@@ -190,6 +188,9 @@ impl Agent {
         if !is_local || port == 0 {
             return Taken::BadAddress;
         }
+        if self.config.mode == Mode::Lite && !self.peer_is_lite() {
+            return Taken::Unneeded;
+        }
         if self.current.unresolved.iter().any(|it| it.candidate == candidate) {
             return Taken::Known;
         }
@@ -244,10 +245,12 @@ impl Agent {
         if signalled >= usize::from(self.config.remote_candidates_max) {
             return Taken::TooMany;
         }
-        let ufrag = if self.current.remote.is_none() { candidate.ufrag().map(Into::into) } else { None };
         let id = RemoteId(self.current.next_id());
         let (kind, priority) = (candidate.kind, candidate.priority);
-        self.current.add_remote(Remote { id, address, transport, kind, priority, foundation, ufrag });
+        if let (None, Some(ufrag)) = (&self.current.remote, candidate.ufrag()) {
+            self.current.early.push((id, ufrag.into()));
+        }
+        self.current.add_remote(Remote { id, address, transport, kind, priority, foundation });
         let (role, pairs_max) = (self.role, usize::from(self.config.pairs_max));
         for index in 0..self.locals.len() {
             let local = self.locals[index].clone();

@@ -147,6 +147,17 @@ fn late_failed_and_orphaned_resolutions_are_normal() {
     assert_eq!(lab.agents[A].explain().remote_candidates, 0, "an answer that is no address");
 }
 
+// The trap: a name of other credentials comes before the parameters, and its address after.
+#[test]
+fn a_name_of_other_credentials_is_not_used_when_it_is_resolved() {
+    let mut lab = lab();
+    assert_eq!(add(&mut lab, "candidate:1 1 udp 1 a.local 5 typ host ufrag other"), Taken::Resolving);
+    let (request, _) = resolve(&mut lab.agents[A]).unwrap();
+    lab.parameters();
+    let late = lab.agents[A].handle_resolved(request, Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2))), lab.now);
+    assert_eq!((late, lab.agents[A].explain().pairs.len()), (Err(Error::UnknownRequest), 0));
+}
+
 #[test]
 fn a_bomb_of_names_asks_for_few() {
     let mut lab = lab();
