@@ -7,7 +7,7 @@ use plenary_wire::{Datagram, FlowId, Limit, Transmit};
 
 use crate::candidate::{Local, LocalId, canonical};
 use crate::check::{Outgoing, Transaction};
-use crate::checklist::Generation;
+use crate::checklist::{Generation, hash};
 use crate::entropy::Entropy;
 use crate::gather::Gathering;
 use crate::pair::Pair;
@@ -52,8 +52,9 @@ impl Agent {
     /// # Errors
     ///
     /// [`ConfigError`] names the field that is outside its range.
-    pub fn new(config: Config, now: Instant) -> Result<Self, ConfigError> {
+    pub fn new(mut config: Config, now: Instant) -> Result<Self, ConfigError> {
         config.check()?;
+        config.stun_servers.iter_mut().for_each(|server| *server = canonical(*server));
         let mut entropy = Entropy::new(config.entropy);
         let tie_breaker = entropy.number();
         let current = Generation::new(0, credentials(&mut entropy));
@@ -147,7 +148,7 @@ impl Agent {
         for generation in [Some(&mut self.current), self.previous.as_deref_mut()].into_iter().flatten() {
             for pair in &mut generation.pairs {
                 if pair.flow == Some(flow) && pair.remote_address == remote && pair.alive_at().is_some() {
-                    pair.heard_at = Some(now);
+                    pair.heard_at = pair.heard_at.max(Some(now));
                 }
             }
         }
@@ -301,6 +302,8 @@ impl Agent {
         let number = self.current.number.wrapping_add(1);
         let fresh = Generation::new(number, credentials(&mut self.entropy));
         let mut old = std::mem::replace(&mut self.current, fresh);
+        let before = old.remote.as_ref().map(|remote| hash(remote.credentials.ufrag()));
+        self.current.remote_before = before.or(old.remote_before);
         if old.selected.is_some() {
             old.shrink();
             self.previous = Some(Box::new(old));

@@ -326,18 +326,23 @@ pub(crate) const fn priority(kind: CandidateKind, transport: Transport, preferen
         Transport::Tcp(tcp) => {
             let kind_preference = kind.preference() as u32;
             let kind_preference = if kind_preference > 90 { kind_preference - 37 } else { kind_preference };
-            (kind_preference, (tcp.preference(kind) << 13) | (preference >> 3) as u32)
+            (kind_preference, (tcp.preference(kind) << 13) | other_preference(preference) as u32)
         }
     };
     (kind_preference << 24) | (local_preference << 8) | 255
 }
 
-/// An address without an IPv4 one hidden in IPv6, which would escape the comparison with itself.
+/// The other-preference of RFC 6544 §4.2: in 13 bits, where those of one host, which count down from the top, stay apart.
+const fn other_preference(preference: u16) -> u16 {
+    const APART: u16 = 4096;
+    const TOP: u16 = u16::MAX - APART + 1;
+    if preference >= TOP { APART + (preference - TOP) } else { preference / (TOP / APART) }
+}
+
+/// An address that equals itself however it was learned: without an IPv4 one hidden in IPv6, and without the scope and
+/// flow label that sockets add to what candidate lines give.
 pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
-    match address.ip().to_canonical() {
-        IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
-        IpAddr::V6(_) => address,
-    }
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// Whether datagrams can be sent there at all.
@@ -384,6 +389,16 @@ mod tests {
         assert!(reflexive(TcpType::SimultaneousOpen) > reflexive(TcpType::Active));
     }
 
+    // RFC 6544 §4.2. The trap: by a shift, an IPv6 and an IPv4 address had one preference.
+    #[test]
+    fn tcp_preferences_of_one_host_differ_and_keep_their_order() {
+        let of = |preference| priority(CandidateKind::Host, Transport::Tcp(TcpType::Active), preference);
+        assert!(of(65535) > of(65534) && of(65534) > of(65533));
+        assert!((1..=u16::MAX).all(|preference| of(preference) >= of(preference - 1)));
+        assert_eq!(of(65535) >> 8 & 0xffff, (6 << 13) + 8191);
+        assert_eq!(of(0) >> 8 & 0xffff, 6 << 13);
+    }
+
     #[test]
     fn only_like_pairs_with_like() {
         let pairs = |local: &str, remote: &str| can_pair(local.parse().unwrap(), remote.parse().unwrap());
@@ -402,5 +417,6 @@ mod tests {
         }
         assert!(is_sendable("127.0.0.1:5".parse().unwrap()));
         assert_eq!(canonical("[::ffff:192.0.2.1]:5".parse().unwrap()), "192.0.2.1:5".parse().unwrap());
+        assert_eq!(canonical("[fe80::1%7]:5".parse().unwrap()), "[fe80::1]:5".parse().unwrap());
     }
 }

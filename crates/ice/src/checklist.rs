@@ -36,6 +36,8 @@ pub(crate) struct Generation {
     /// When checks could begin, or the last candidate came after that: patience counts from here.
     pub(crate) patient_since: Option<Instant>,
     pub(crate) remote_complete: bool,
+    /// The peer's ufrag before the restart, hashed.
+    pub(crate) remote_before: Option<u32>,
     /// Candidates left out because `pairs_max` was reached.
     pub(crate) pairs_left_out: u32,
     next_id: u32,
@@ -58,6 +60,7 @@ impl Generation {
             first_valid_at: None,
             patient_since: None,
             remote_complete: false,
+            remote_before: None,
             pairs_left_out: 0,
             next_id: 0,
         }

@@ -180,7 +180,7 @@ impl Agent {
         let Some(generation) = self.generation_mut(number) else { return };
         let Some(pair) = generation.pair_mut(id) else { return };
         let first = pair.heard_at.is_none();
-        pair.heard_at = Some(now);
+        pair.heard_at = pair.heard_at.max(Some(now));
         pair.requests = pair.requests.saturating_add(1);
         let (flow, remote, state, failure) = (pair.flow, pair.remote_address, pair.state, pair.failure);
         if first && let Some(flow) = flow {

@@ -109,10 +109,10 @@ impl Agent {
     /// Takes the peer's credentials and options. New credentials after those known mean that the peer restarts: this
     /// agent then restarts too, unless it already has.
     pub fn set_remote_parameters(&mut self, parameters: Parameters, now: Instant) -> Change {
-        let previous = self.previous.as_ref().and_then(|previous| previous.remote.as_ref());
+        let before = self.current.remote_before;
         let change = match &self.current.remote {
             // RFC 8445 §9: the answer to a restart has new credentials; these are an echo from before it.
-            None if previous.is_some_and(|known| known.credentials == parameters.credentials) => return Change::Same,
+            None if before == Some(hash(parameters.credentials.ufrag())) => return Change::Same,
             None => Change::First,
             Some(known) if known.credentials == parameters.credentials => Change::Same,
             Some(_) => Change::Restarted,
@@ -161,7 +161,7 @@ impl Agent {
             return Taken::Unsupported;
         }
         let taken = match candidate.address.clone() {
-            Address::Ip(address) => self.take_remote(&candidate, address),
+            Address::Ip(address) => self.take_remote(&candidate, canonical(address)),
             Address::Name(name, port) => self.ask_for(candidate, name, port),
         };
         if matches!(taken, Taken::Added) {

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use std::net::SocketAddr;
 
-use plenary_ice::{DropReason, Failed, Failure, LocalCandidate, Reason, Role, State, TcpType};
+use plenary_ice::{
+    Change, Credentials, DropReason, Failed, Failure, LocalCandidate, Parameters, Reason, Role, State, TcpType,
+};
 use plenary_wire::{Datagram, Ecn, FlowId, Handled};
 
 use crate::alone::{Alone, FLOW, PASSWORD};
-use crate::lab::{A, B, Lab, address, lite_config, ms};
+use crate::lab::{A, B, Lab, address, config, lite_config, ms};
 use crate::raw;
 
 fn seconds(seconds: u64) -> Duration {
@@ -163,9 +165,9 @@ fn a_pair_that_was_no_longer_asked_can_still_be_nominated() {
 // RFC 8445 §7.2.5.1. The trap: a lite peer whose answer to a nomination was 487 was never asked again.
 #[test]
 fn a_nomination_that_a_lite_peer_refuses_with_487_is_repeated() {
-    let mut alone = Alone::new(crate::lab::config(1, Role::Controlling));
-    let credentials = plenary_ice::Credentials::new("peer", PASSWORD).unwrap();
-    let parameters = plenary_ice::Parameters { lite: true, ..plenary_ice::Parameters::new(credentials) };
+    let mut alone = Alone::new(config(1, Role::Controlling));
+    let credentials = Credentials::new("peer", PASSWORD).unwrap();
+    let parameters = Parameters { lite: true, ..Parameters::new(credentials) };
     alone.agent.set_remote_parameters(parameters, alone.now);
     alone.candidate("192.0.2.2:2000", 2);
     let nominates = |_, bytes: &[u8]| raw::attribute(bytes, raw::USE_CANDIDATE).is_some();
@@ -176,4 +178,37 @@ fn a_nomination_that_a_lite_peer_refuses_with_487_is_repeated() {
     assert_eq!(alone.agent.role(), Role::Controlling);
     answering(&mut alone, ms(500), |_, _| false);
     assert_eq!(alone.agent.state(), State::Completed);
+}
+
+// The trap: after a failure nothing of before was known, so that a late copy of the old description was the answer.
+#[test]
+fn an_echo_of_old_parameters_does_not_answer_a_restart() {
+    let mut alone = Alone::full(Role::Controlling);
+    alone.candidate("192.0.2.2:2000", 1);
+    answering(&mut alone, ms(100), |_, _| false);
+    alone.pass(seconds(40));
+    assert_eq!(alone.agent.state(), State::Failed(Failed::ConsentExpired));
+    alone.agent.restart(alone.now);
+    let parameters = |ufrag| Parameters::new(Credentials::new(ufrag, PASSWORD).unwrap());
+    assert_eq!(alone.agent.set_remote_parameters(parameters("peer"), alone.now), Change::Same);
+    let ours = alone.agent.local_parameters();
+    assert_eq!(alone.agent.set_remote_parameters(parameters("peer2"), alone.now), Change::First);
+    assert_eq!(alone.agent.local_parameters(), ours, "no second restart");
+}
+
+// The trap: a socket gives the scope of a link-local address, and a candidate line does not.
+#[test]
+fn a_link_local_peer_answers_with_the_scope_that_its_socket_adds() {
+    let mut alone = Alone::new(config(1, Role::Controlling));
+    let flow = FlowId(9);
+    alone.agent.add_local_candidate(LocalCandidate::host(flow, address("[fe80::1%3]:1000")), alone.now).unwrap();
+    alone.parameters(false);
+    alone.agent.add_remote_candidate("candidate:1 1 udp 1 fe80::2 2000 typ host".parse().unwrap(), alone.now);
+    let (to, check) = alone.next_check();
+    assert_eq!(to, address("[fe80::2]:2000"));
+    let mut bytes = raw::success(&check, [192, 0, 2, 1], 1000, PASSWORD);
+    let (local, remote) = (address("[fe80::1%3]:1000"), address("[fe80::2%3]:2000"));
+    let datagram = Datagram { flow, local, remote, ecn: Ecn::NotEct, bytes: &mut bytes };
+    assert_eq!(alone.agent.handle_datagram(datagram, alone.now), Handled::Consumed);
+    assert_eq!(alone.selected(), Some(to));
 }
