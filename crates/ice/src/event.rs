@@ -123,6 +123,6 @@ pub enum Taken {
     TooMany,
     /// Not taken: it is a name, and a lite agent learns by the peer's checks what it stands for.
     Unneeded,
-    /// Not taken: the agent has failed or was closed.
+    /// Not taken: the agent has failed or was closed, or the peer said that it has no more.
     Ended,
 }

@@ -157,6 +157,10 @@ impl Agent {
         {
             return Taken::OtherGeneration;
         }
+        // RFC 8838 §14: what comes after the end is ignored.
+        if self.current.remote_complete {
+            return Taken::Ended;
+        }
         if candidate.component != 1 || matches!(candidate.transport, Transport::Tcp(TcpType::SimultaneousOpen)) {
             return Taken::Unsupported;
         }
@@ -171,7 +175,8 @@ impl Agent {
         taken
     }
 
-    /// The peer has no more candidates (RFC 8838 §13): patience need not begin again.
+    /// The peer has no more candidates in this generation (RFC 8838 §14): those that still come are refused, and patience
+    /// need not begin again.
     pub fn end_remote_candidates(&mut self, now: Instant) {
         self.current.remote_complete = true;
         self.run(now);

@@ -543,6 +543,11 @@ fn udp_is_preferred_to_tcp() {
 fn candidates_after_the_end_are_refused() {
     let mut lab = lab();
     lab.parameters();
+    assert_eq!(add(&mut lab, "candidate:1 1 udp 1 192.0.2.2 4 typ host"), Taken::Added);
+    lab.agents[A].end_remote_candidates(lab.now);
+    assert_eq!(add(&mut lab, "candidate:1 1 udp 1 192.0.2.2 5 typ host"), Taken::Ended, "RFC 8838 §14");
+    lab.agents[A].restart(lab.now);
+    assert_eq!(add(&mut lab, "candidate:1 1 udp 1 192.0.2.2 5 typ host"), Taken::Added, "the end is of one generation");
     lab.agents[A].revoke();
     assert_eq!(lab.agents[A].state(), State::Failed(Failed::ConsentRevoked));
     assert_eq!(add(&mut lab, "candidate:1 1 udp 1 192.0.2.2 5 typ host"), Taken::Ended);
