@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ pub enum Policy {
 /// With the limits as they are by default, a full agent under the worst of floods holds less than 160 kB: 100 pairs of
 /// 0.4 kB, 256 transactions of 0.2 kB, 112 candidates of 0.2 kB, 64 answers of 0.2 kB. A lite agent with one peer holds
 /// 2 kB.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// 32 bytes from the operating system's random source, for this agent alone. Credentials, tie-breaker, transaction
     /// ids and the jitter of timers are drawn from it; who knows it can forge them.
@@ -131,6 +132,35 @@ impl Default for Config {
             resolutions_max: 8,
             errors_per_second: 20,
         }
+    }
+}
+
+/// Without the entropy, from which all secrets are drawn.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("mode", &self.mode)
+            .field("role", &self.role)
+            .field("policy", &self.policy)
+            .field("renomination", &self.renomination)
+            .field("stun_servers", &self.stun_servers)
+            .field("pacing", &self.pacing)
+            .field("retransmit", &self.retransmit)
+            .field("liveness", &self.liveness)
+            .field("check_timeout", &self.check_timeout)
+            .field("patience", &self.patience)
+            .field("nomination_wait", &self.nomination_wait)
+            .field("disconnected_after", &self.disconnected_after)
+            .field("local_candidates_max", &self.local_candidates_max)
+            .field("remote_candidates_max", &self.remote_candidates_max)
+            .field("peer_reflexive_max", &self.peer_reflexive_max)
+            .field("pairs_max", &self.pairs_max)
+            .field("transactions_max", &self.transactions_max)
+            .field("answers_max", &self.answers_max)
+            .field("streams_max", &self.streams_max)
+            .field("resolutions_max", &self.resolutions_max)
+            .field("errors_per_second", &self.errors_per_second)
+            .finish_non_exhaustive()
     }
 }
 

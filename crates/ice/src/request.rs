@@ -33,7 +33,8 @@ impl Agent {
         remote: SocketAddr,
         now: Instant,
     ) -> Result<(), DropReason> {
-        let candidate = self.local_at(flow, local).ok_or(DropReason::UnknownFlow)?;
+        // A candidate that the peer was not told is not used either, should it know the address.
+        let candidate = self.local_at(flow, local).filter(|it| self.uses(it)).ok_or(DropReason::UnknownFlow)?;
         let id = candidate.id;
         let stream = self.streams.iter().find(|stream| stream.flow == flow);
         let path = Path { flow, local: stream.map_or(candidate.base, |stream| stream.local_address), remote };
@@ -143,6 +144,7 @@ impl Agent {
             // An old generation only goes on; it learns nothing new.
             return Err(DropReason::PeerReflexiveLimit);
         }
+        let generation = &mut self.current;
         let transport = if candidate.is_udp() { Transport::Udp } else { Transport::Tcp(TcpType::Active) };
         let like = |it: &&Remote| it.address == path.remote && it.transport == transport;
         let known = generation.remotes.iter().find(like).map(|remote| remote.id);
@@ -150,8 +152,9 @@ impl Agent {
             Some(remote) => remote,
             None => {
                 let priority = request.priority.ok_or(DropReason::NoPriority)?;
-                if generation.peer_reflexive_count() >= reflexive_max && !forget_idle(generation, now) {
-                    return Err(DropReason::PeerReflexiveLimit);
+                if generation.peer_reflexive_count() >= reflexive_max {
+                    let gone = forget_idle(generation, now).ok_or(DropReason::PeerReflexiveLimit)?;
+                    self.events.retain(|event| !matches!(event, Event::Heard { remote, .. } if *remote == gone));
                 }
                 let id = RemoteId(generation.next_id());
                 generation.add_remote(Remote {
@@ -217,8 +220,8 @@ impl Agent {
     }
 }
 
-/// Forgets the peer-reflexive candidate that was heard longest ago, if none of its pairs is in use.
-fn forget_idle(generation: &mut Generation, now: Instant) -> bool {
+/// Forgets the peer-reflexive candidate that was heard longest ago, if none of its pairs is in use; answers its address.
+fn forget_idle(generation: &mut Generation, now: Instant) -> Option<SocketAddr> {
     let in_use = |pair: &Pair| {
         let recent = pair.alive_at().is_some_and(|at| now.saturating_duration_since(at) < IDLE);
         recent || generation.selected == Some(pair.id)
@@ -230,9 +233,8 @@ fn forget_idle(generation: &mut Generation, now: Instant) -> bool {
     let last_heard = |remote: &&Remote| {
         generation.pairs.iter().filter(|pair| pair.remote == remote.id).filter_map(Pair::alive_at).max()
     };
-    let Some(gone) = generation.remotes.iter().filter(idle).min_by_key(last_heard).map(|remote| remote.id) else {
-        return false;
-    };
+    let (gone, address) =
+        generation.remotes.iter().filter(idle).min_by_key(last_heard).map(|remote| (remote.id, remote.address))?;
     generation.remove_remotes(|remote| remote.id == gone);
-    true
+    Some(address)
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use std::net::SocketAddr;
 
 use plenary_ice::{
-    Change, Credentials, DropReason, Failed, Failure, LocalCandidate, Parameters, Reason, Role, State, TcpType,
+    Change, Config, Credentials, DropReason, Event, Failed, Failure, LocalCandidate, Parameters, Policy, Reason, Role,
+    State, TcpType,
 };
 use plenary_wire::{Datagram, Ecn, FlowId, Handled};
 
@@ -211,4 +212,35 @@ fn a_link_local_peer_answers_with_the_scope_that_its_socket_adds() {
     let datagram = Datagram { flow, local, remote, ecn: Ecn::NotEct, bytes: &mut bytes };
     assert_eq!(alone.agent.handle_datagram(datagram, alone.now), Handled::Consumed);
     assert_eq!(alone.selected(), Some(to));
+}
+
+// The trap: who knows the host's address checks it, and media goes where it must not.
+#[test]
+fn relayed_only_takes_no_check_at_the_host() {
+    let mut alone = Alone::new(Config { policy: Policy::RelayedOnly, ..config(1, Role::Controlled) });
+    alone.parameters(false);
+    let request = alone.nominating(1);
+    assert_eq!(alone.receive("192.0.2.2:2000", request), Err(DropReason::UnknownFlow));
+    alone.pass(ms(500));
+    assert_eq!((alone.sent(), alone.selected()), (vec![], None));
+}
+
+// The trap: a peer that moves for ever, and a caller that does not look at events for as long.
+#[test]
+fn events_of_addresses_that_are_gone_are_not_kept() {
+    let mut alone = Alone::lite();
+    for port in 1..=500u16 {
+        let request = alone.nominating(port as u8);
+        assert_eq!(alone.receive(&format!("192.0.2.2:{port}"), request), Ok(()));
+        alone.sent();
+        alone.pass(ms(6000));
+    }
+    let events = std::iter::from_fn(|| alone.agent.poll_event());
+    assert_eq!(events.filter(|event| matches!(event, Event::Heard { .. })).count(), 16);
+}
+
+#[test]
+fn secrets_do_not_show() {
+    let shown = format!("{:?}", config(77, Role::Controlling));
+    assert!(!shown.contains("77") && shown.contains("pairs_max: 100"), "{shown}");
 }
