@@ -16,9 +16,12 @@ pub enum Error {
     /// The bytes to protect are no RTP (or RTCP) packet: too short, or not of version 2.
     #[error("not a packet of version 2")]
     NotAPacket,
-    /// The slice is shorter than the packet's header and the room for its tag, or a run is longer than its bytes.
+    /// The slice is shorter than the packet's header and the room for its tag.
     #[error("no room for the tag")]
     NoRoom,
+    /// The segments of a run are longer or shorter, in sum, than its bytes: what they leave out would be sent in the clear.
+    #[error("the segments of the run are not as long as its bytes")]
+    RunLength,
     /// The packet is longer than [`PACKET_MAX`](crate::PACKET_MAX).
     #[error("the packet is longer than a datagram can be")]
     TooLong,

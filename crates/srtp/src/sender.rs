@@ -135,17 +135,22 @@ impl Sender {
     }
 
     /// Protects a run: packets that lie in `bytes` one after the other, each with room for its tag, as they go into
-    /// one transmit. The state of an SSRC is looked up when it is another than that of the packet before.
+    /// one transmit; together they are all of `bytes`, so that none of it leaves in the clear. The state of an SSRC is
+    /// looked up when it is another than that of the packet before.
     ///
     /// # Errors
     ///
     /// [`RunError`] says which packet was refused and why. Those before it are protected and spent; the rest is not
-    /// changed, and a new run may begin behind it.
+    /// changed, and a new run may begin behind it. A run that is not as long as `bytes` is refused with
+    /// [`Error::RunLength`] at its packet 0: nothing of it is spent.
     pub fn protect_rtp_run(&mut self, mut bytes: &mut [u8], run: &[Segment]) -> Result<(), RunError> {
+        let len = run.iter().fold(0usize, |len, segment| len.saturating_add(segment.len));
+        if len != bytes.len() {
+            return Err(RunError { packet: 0, error: Error::RunLength });
+        }
         for (number, segment) in run.iter().enumerate() {
-            let refused = |error| RunError { packet: number, error };
-            let (packet, rest) = bytes.split_at_mut_checked(segment.len).ok_or_else(|| refused(Error::NoRoom))?;
-            self.protect_rtp(packet, segment.index).map_err(refused)?;
+            let (packet, rest) = bytes.split_at_mut(segment.len);
+            self.protect_rtp(packet, segment.index).map_err(|error| RunError { packet: number, error })?;
             bytes = rest;
         }
         Ok(())

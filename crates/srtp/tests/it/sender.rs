@@ -146,9 +146,15 @@ fn a_run_ends_at_the_packet_that_is_refused() {
     assert_eq!(bytes[done..], packets.concat()[done..]);
     assert_eq!(sender.protect_rtp_run(&mut bytes[done + run[2].len..], &run[3..]), Ok(()));
 
-    let mut bytes = [rtp(1, 9), vec![0; 16]].concat();
-    let run = [Segment { len: bytes.len() + 1, index: None }];
-    assert_eq!(sender.protect_rtp_run(&mut bytes, &run), Err(RunError { packet: 0, error: Error::NoRoom }));
+    // Trap: bytes that no segment covers would leave in the clear. Nothing is spent before that is known.
+    let clear = [rtp(1, 9), vec![0; 16]].concat();
+    let mut bytes = clear.repeat(2);
+    for beyond in [&[clear.len(), clear.len() + 1][..], &[clear.len()], &[], &[clear.len(), usize::MAX]] {
+        let run: Vec<_> = beyond.iter().map(|&len| Segment { len, index: None }).collect();
+        assert_eq!(sender.protect_rtp_run(&mut bytes, &run), Err(RunError { packet: 0, error: Error::RunLength }));
+        assert_eq!(bytes, clear.repeat(2));
+    }
+    assert_eq!(sender.next_index(Ssrc(1)), Some(4));
 }
 
 #[test]
