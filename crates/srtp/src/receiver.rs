@@ -42,6 +42,9 @@ pub struct Receiver {
     profile: Profile,
     cipher: Cipher,
     streams: Streams<Stream>,
+    /// Which SSRC had been silent longest when room was last needed, and when it was heard: none is silent for longer, as
+    /// long as none is added. It spares a flood of forged SSRCs the walk over those that are known.
+    longest: Option<(usize, Instant)>,
     stats: Stats,
 }
 
@@ -81,6 +84,7 @@ impl Receiver {
             profile: master.profile(),
             cipher: Cipher::new(master),
             streams: Streams::new(),
+            longest: None,
             stats: Stats::default(),
         })
     }
@@ -210,7 +214,7 @@ impl Receiver {
         Ok(end)
     }
 
-    /// Where `ssrc` is or would be; `None` if there is no room for it. Changes nothing.
+    /// Where `ssrc` is or would be; `None` if there is no room for it. Changes nothing that can be seen.
     #[inline]
     fn place(&mut self, ssrc: Ssrc, now: Instant) -> Option<Place> {
         if let Some(place) = self.streams.find(ssrc) {
@@ -219,10 +223,19 @@ impl Receiver {
         if self.streams.len() < self.config.ssrcs_max {
             return Some(Place::New);
         }
+        let is_idle = |heard| now.saturating_duration_since(heard) >= self.config.idle;
+        if let Some((place, heard)) = self.longest {
+            if !is_idle(heard) {
+                return None;
+            }
+            if self.streams.at(place).heard == heard {
+                return Some(Place::InsteadOf(place));
+            }
+        }
         let heard = self.streams.states().map(|stream| stream.heard);
-        let (longest, heard) = heard.enumerate().min_by_key(|&(_, heard)| heard)?;
-        let idle = now.saturating_duration_since(heard) >= self.config.idle;
-        idle.then_some(Place::InsteadOf(longest))
+        let (place, heard) = heard.enumerate().min_by_key(|&(_, heard)| heard)?;
+        self.longest = Some((place, heard));
+        is_idle(heard).then_some(Place::InsteadOf(place))
     }
 
     /// The state at `place`, made if need be, now that the packet is known to be authentic.
@@ -238,11 +251,12 @@ impl Receiver {
             }
         };
         let stream = self.streams.at_mut(place);
-        stream.heard = now;
+        stream.heard = stream.heard.max(now);
         stream
     }
 
     fn insert(&mut self, ssrc: Ssrc, now: Instant) -> usize {
+        self.longest = None;
         let stream = Stream { rtp: Window::default(), rtcp: Window::default(), first_roc: 0, heard: now };
         self.streams.insert(ssrc, stream)
     }

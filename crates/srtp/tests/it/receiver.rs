@@ -123,6 +123,11 @@ fn idle_ssrcs_leave_when_room_is_needed() {
     assert_eq!((receiver.ssrcs(), receiver.stats().ssrcs_evicted), (2, 1));
     assert_eq!(send(&mut receiver, 2, 2, 12), Err(DropReason::TooManySsrcs));
     assert_eq!(send(&mut receiver, 1, 3, 12), Ok(()));
+    // Who was the longest silent then has been heard since: it is another's turn, in its time.
+    assert_eq!(send(&mut receiver, 2, 3, 20), Err(DropReason::TooManySsrcs));
+    assert_eq!(send(&mut receiver, 2, 4, 21), Ok(()));
+    assert_eq!(send(&mut receiver, 1, 4, 21), Ok(()));
+    assert_eq!((receiver.ssrcs(), receiver.stats().ssrcs_evicted), (2, 2));
     assert_eq!(receiver.expect_rollover(Ssrc(7), 1, start), Err(Error::TooManySsrcs));
 }
 
