@@ -46,7 +46,7 @@ fuzz_target!(|bytes: &[u8]| {
             5 => received.handle_key_frame(ExtendedSeqNo(settled.0 + u64::from(more))),
             6 => {
                 let ntp = NtpTime(u64::from(value) << 24);
-                received.handle_sender_report(&SenderReport { ntp, ..Default::default() }, now);
+                received.handle_sender_report(&SenderReport { ssrc: Ssrc(7), ntp, ..Default::default() }, now);
                 if let Some(block) = received.report_block(now) {
                     assert!((-0x80_0000..=0x7f_ffff).contains(&block.cumulative_lost));
                     let last_sr = sent.sender_report(&clock, now).map_or(CompactNtp(1), |report| report.ntp.compact());

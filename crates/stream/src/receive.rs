@@ -273,17 +273,22 @@ impl ReceiveStream {
         Repair::Repaired { seq, awaited }
     }
 
-    /// A key frame begins with this packet: what is missing before it is given up, as no picture needs it any more.
+    /// A key frame begins with this packet: what is missing before it is given up, as no picture needs it any more. So
+    /// [`poll_given_up`](Self::poll_given_up) does not tell of it, and forgets what it has not told yet: else each key
+    /// frame behind a loss would cause the next.
     ///
     /// Not for streams with spatial layers of their own key frames, nor before the frame's first packet is surely known.
     pub fn handle_key_frame(&mut self, first: ExtendedSeqNo) {
         let given_up = self.missing.as_mut().map_or(0, |missing| missing.cut_off(first));
-        self.note_given_up(given_up);
+        self.counters.given_up += given_up as u64;
+        self.given_up_before = self.given_up_before.filter(|before| *before > first);
     }
 
-    /// Takes the source's sender report, for the next report block to quote.
+    /// Takes the source's sender report, for the next report block to quote; one of another stream is ignored.
     pub const fn handle_sender_report(&mut self, report: &SenderReport<'_>, now: Instant) {
-        self.reception.note_sender_report(report.ntp, now);
+        if report.ssrc.0 == self.ssrc.0 {
+            self.reception.note_sender_report(report.ntp, now);
+        }
     }
 
     /// The round-trip time to the sender, as it is best known. Held to [`RoundTrip::SAMPLE_MAX`](crate::RoundTrip::SAMPLE_MAX).
@@ -314,7 +319,8 @@ impl ReceiveStream {
         missing.or_else(|| self.sequence.newest().map(|newest| ExtendedSeqNo(newest.0 + 1)))
     }
 
-    /// Something was given up since the last call: whatever is not here before this number. Without a patient decoder
+    /// Something was given up since the last call, and no key frame has made up for it: whatever is not here before this
+    /// number. Without a patient decoder
     /// this is when to ask for a key frame.
     pub const fn poll_given_up(&mut self) -> Option<ExtendedSeqNo> {
         self.given_up_before.take()
@@ -329,9 +335,12 @@ impl ReceiveStream {
     /// Appends a NACK of `size_max` bytes at most for the missing packets that are due, and says whether it did: call it
     /// until it answers `false`.
     ///
+    /// The smallest NACK takes 16 bytes. With less room none is written: what is due stays so, and
+    /// [`has_nack`](Self::has_nack) says it still, for the next datagram.
+    ///
     /// # Errors
     ///
-    /// [`Error::NoRoom`] if `size_max` is less than the 16 bytes of the smallest NACK.
+    /// None; it is a `Result` as with every packet.
     pub fn write_nack(
         &mut self,
         sender_ssrc: Ssrc,
@@ -340,11 +349,9 @@ impl ReceiveStream {
         out: &mut Vec<u8>,
     ) -> Result<bool, Error> {
         let Some((missing, newest)) = self.missing.as_mut().zip(self.sequence.newest()) else { return Ok(false) };
-        if !missing.is_due(now) {
+        // Room is short where the peer has made the NACK before this one long: that is no error of the caller's.
+        if !missing.is_due(now) || size_max < NACK_LEN_MIN {
             return Ok(false);
-        }
-        if size_max < NACK_LEN_MIN {
-            return Err(Error::NoRoom);
         }
         // So many fit even if no two share a pair.
         missing.ask(newest, now, (size_max - NACK_LEN_MIN) / NACK_PAIR_LEN + 1);
