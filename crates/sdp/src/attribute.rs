@@ -89,7 +89,8 @@ impl Attribute {
     pub(crate) fn parse(line: &str, limits: &Limits) -> Result<Self, Reason> {
         let (name, value) = match line.split_once(':') {
             Some((name, value)) => (name, Some(value)),
-            None => (line, None),
+            // Hand-made texts end flags with spaces.
+            None => (line.trim_end_matches(' '), None),
         };
         let known = match value {
             None => Self::flag(name),
@@ -236,6 +237,9 @@ mod tests {
             assert!(matches!(attribute(line), Ok(Attribute::Other(..))), "{line}");
             assert_eq!(attribute(line).unwrap().to_string(), line);
         }
+        assert_eq!(attribute("rtcp-mux  "), Ok(Attribute::RtcpMux));
+        assert_eq!(attribute("x-y ").unwrap().to_string(), "x-y");
+        assert_eq!(attribute(" "), Err(Reason::Malformed(Part::AttributeName)));
         assert_eq!(attribute("no name"), Err(Reason::Malformed(Part::AttributeName)));
         assert_eq!(attribute(":value"), Err(Reason::Malformed(Part::AttributeName)));
         assert_eq!(attribute(""), Err(Reason::Malformed(Part::AttributeName)));

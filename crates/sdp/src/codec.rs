@@ -17,7 +17,8 @@ pub struct Codec {
     pub payload_type: PayloadType,
     /// Name, clock and channels.
     pub format: Format,
-    /// Its `a=fmtp`; empty where there is none.
+    /// Its `a=fmtp`; empty where there is none. Where there are several they are merged, as browsers do: of one key the
+    /// later line's value holds.
     pub parameters: Parameters,
     /// Its `a=rtcp-fb` lines, and those for all payload types.
     pub feedback: Vec<Feedback>,
@@ -76,7 +77,11 @@ impl Codec {
             match attribute {
                 Attribute::Fmtp(fmtp) => {
                     if let Some(Some(codec)) = codecs.get_mut(place(fmtp.payload_type)) {
-                        codec.parameters = fmtp.parameters.clone();
+                        codec.parameters = if codec.parameters.is_empty() {
+                            fmtp.parameters.clone()
+                        } else {
+                            codec.parameters.overridden_by(&fmtp.parameters)
+                        };
                     }
                 }
                 Attribute::RtcpFb(line) => match line.payload_type {
@@ -147,6 +152,14 @@ mod tests {
         assert_eq!(read[0].retransmits(), Some(read[1].payload_type));
         assert_eq!(read[1].feedback, [Feedback::TransportCc, Feedback::NackPli]);
         assert!(read[1].is("vp8") && read[1].is_primary() && !read[0].is_primary());
+    }
+
+    // Pages add a line of their own instead of changing the one that is there.
+    #[test]
+    fn a_second_fmtp_is_merged_with_the_first() {
+        let lines = ["rtpmap:111 opus/48000/2", "fmtp:111 minptime=10;useinbandfec=1", "fmtp:111 stereo=1;minptime=20"];
+        let read = codecs("audio 9 UDP/TLS/RTP/SAVPF 111", &lines);
+        assert_eq!(read[0].parameters.as_str(), "stereo=1;minptime=20;useinbandfec=1");
     }
 
     #[test]

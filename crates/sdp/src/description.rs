@@ -108,7 +108,9 @@ impl Description {
     #[must_use]
     pub fn transport(&self, media: &Media) -> TransportDescription {
         let mut own = TransportDescription::of(&media.attributes);
-        let session = TransportDescription::of(&self.attributes);
+        // Candidates are of a section: those of the session would be copied once for each for nothing.
+        let shared = self.attributes.iter().filter(|attribute| !matches!(attribute, Attribute::Candidate(_)));
+        let session = TransportDescription::of(shared);
         own.ice_lite = session.ice_lite;
         // RFC 8839 §5.4: user fragment and password come together, from one level.
         if own.ufrag.is_none() && own.pwd.is_none() {
@@ -131,14 +133,14 @@ impl Description {
 }
 
 impl TransportDescription {
-    fn of(attributes: &[Attribute]) -> Self {
+    fn of<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -> Self {
         let mut read = Self::default();
         for attribute in attributes {
             match attribute {
                 Attribute::IceUfrag(ufrag) => read.ufrag = Some(ufrag.clone()),
                 Attribute::IcePwd(pwd) => read.pwd = Some(pwd.clone()),
                 Attribute::IceLite => read.ice_lite = true,
-                Attribute::IceOptions(options) => read.ice_options.extend_from_slice(options),
+                Attribute::IceOptions(options) => read.ice_options.clone_from(options),
                 Attribute::Fingerprint(fingerprint) => read.fingerprints.push(fingerprint.clone()),
                 Attribute::Setup(setup) => read.setup = Some(*setup),
                 Attribute::Candidate(candidate) => read.candidates.push(candidate.clone()),

@@ -35,6 +35,9 @@ pub struct Limits {
     pub fingerprints: usize,
     /// `a=group` lines: 8. WebRTC has BUNDLE, at times LS.
     pub groups: usize,
+    /// Lines of one section, or of the session, that repeat what may be said once: 16. Pages that change texts by hand
+    /// add an `a=fmtp` here and there.
+    pub repeats: usize,
 }
 
 impl Default for Limits {
@@ -55,6 +58,7 @@ impl Default for Limits {
             wildcard_feedback: 16,
             fingerprints: 8,
             groups: 8,
+            repeats: 16,
         }
     }
 }

@@ -1,4 +1,5 @@
 use core::fmt;
+use std::collections::BTreeSet;
 
 use crate::{Error, Text};
 
@@ -53,6 +54,18 @@ impl Parameters {
         self.iter().find(|(name, value)| name.eq_ignore_ascii_case(key) && value.is_some()).and_then(|(_, value)| value)
     }
 
+    /// Those of `later`, and then those here whose keys are not there.
+    pub(crate) fn overridden_by(&self, later: &Self) -> Self {
+        let mut keys = BTreeSet::new();
+        let mut parts = Vec::new();
+        for (key, value) in later.iter().chain(self.iter()) {
+            if keys.insert(key.to_ascii_lowercase()) {
+                parts.push(value.map_or_else(|| key.to_owned(), |value| format!("{key}={value}")));
+            }
+        }
+        Self::new(&parts.join(";")).expect("parts of lines")
+    }
+
     /// The same, with `key` changed where it stands, or added at the end.
     pub(crate) fn with(&self, key: &str, value: &str) -> Self {
         let mut parts = Vec::new();
@@ -100,6 +113,20 @@ mod tests {
         assert_eq!(parameters.value("flag"), None);
         assert_eq!(parameters.to_string(), text);
         assert_eq!(Parameters::new("a\n"), Err(Error::Text));
+    }
+
+    #[test]
+    fn later_parameters_go_before_earlier_ones() {
+        let merged = |earlier, later| {
+            Parameters::new(earlier).unwrap().overridden_by(&Parameters::new(later).unwrap()).as_str().to_owned()
+        };
+        assert_eq!(
+            merged("minptime=10;useinbandfec=1", "stereo=1; MinPTime=20"),
+            "stereo=1;MinPTime=20;useinbandfec=1"
+        );
+        assert_eq!(merged("111/111", "111/111"), "111/111");
+        assert_eq!(merged("a=1", ""), "a=1");
+        assert_eq!(merged("", " ;"), "");
     }
 
     #[test]

@@ -124,10 +124,24 @@ impl Block {
             return Err(Reason::TooMany(Part::Attribute));
         }
         let attribute = Attribute::parse(value, limits)?;
-        self.seen.add(&attribute, limits)?;
+        match self.seen.add(&attribute, limits) {
+            Err(Reason::Duplicate(_)) if self.may_repeat(&attribute, limits) => self.seen.repeats += 1,
+            result => result?,
+        }
         let mid = if let Attribute::Mid(mid) = &attribute { Some(mid.clone()) } else { None };
         self.attributes.push(attribute);
         Ok(mid)
+    }
+
+    /// Whether an attribute that may come once may come again: the same line once more changes nothing, and the
+    /// parameters of a format are merged. Browsers take both from pages that change texts by hand.
+    fn may_repeat(&self, attribute: &Attribute, limits: &Limits) -> bool {
+        self.seen.repeats < limits.repeats
+            && match attribute {
+                Attribute::Fmtp(_) => true,
+                Attribute::Mid(_) | Attribute::Rid(_) => false,
+                other => self.attributes.contains(other),
+            }
     }
 }
 
@@ -148,6 +162,7 @@ struct Seen {
     fingerprints: usize,
     groups: usize,
     wildcards: usize,
+    repeats: usize,
 }
 
 impl Seen {

@@ -246,7 +246,9 @@ fn apply_extensions(
         let ours = offer.extensions(offered).find(|ours| ours.id == map.id && ours.uri == map.uri);
         let ours = ours.ok_or(AnswerFault::Extension)?;
         let direction = map.direction.unwrap_or_default().reversed().and(ours.direction.unwrap_or_default());
-        if direction != Direction::Inactive {
+        // The session's lines may repeat those of the section.
+        let is_taken = kept.iter().any(|one: &NegotiatedExtension| one.id == map.id);
+        if direction != Direction::Inactive && !is_taken {
             kept.push(NegotiatedExtension { id: map.id, uri: map.uri.clone(), direction });
         }
     }

@@ -69,7 +69,8 @@ pub(super) fn select_codecs(offered: &[Codec], local: &[LocalCodec], order: Code
             codec.format.is_same(&ours.format) && codec.is("red") && codec.carries().iter().all(carried)
         });
         if let Some((index, codec)) = found {
-            let both = codec.parameters.clone();
+            let carried: Vec<_> = codec.carries().iter().map(ToString::to_string).collect();
+            let both = Parameters::new(&carried.join("/")).expect("numbers are a text");
             let agreed = Agreed { receive: both.clone(), send: both };
             kept.push((place, index, negotiated(codec, ours, agreed)));
         }

@@ -45,22 +45,38 @@ fn what_names_itself_twice_is_refused() {
         ("a=mid:0\na=mid:1", (7, Part::Mid)),
         ("a=mid:0\nm=audio 9 UDP/TLS/RTP/SAVPF 0\na=mid:0", (8, Part::Mid)),
         ("a=rtpmap:96 VP8/90000\na=rtpmap:96 VP9/90000", (7, Part::RtpMap)),
-        ("a=fmtp:96 a\na=fmtp:97 a\na=fmtp:96 a", (8, Part::Fmtp)),
         ("a=extmap:1 urn:a\na=extmap:1 urn:b", (7, Part::ExtMap)),
         ("a=extmap:200 urn:a\na=extmap:200/sendonly urn:b", (7, Part::ExtMap)),
         ("a=rid:q send\na=rid:q recv", (7, Part::Rid)),
+        ("a=rid:q send\na=rid:q send", (7, Part::Rid)),
+        ("a=mid:0\na=mid:0", (7, Part::Mid)),
         ("a=simulcast:send q\na=simulcast:recv h", (7, Part::Simulcast)),
-        ("a=sendonly\na=sendonly", (7, Part::Direction)),
+        ("a=sendonly\na=sendrecv", (7, Part::Direction)),
         ("a=ice-ufrag:aaaa\na=ice-ufrag:bbbb", (7, Part::IceUfrag)),
-        ("a=ice-pwd:aaaaaaaaaaaaaaaaaaaaaa\na=ice-pwd:aaaaaaaaaaaaaaaaaaaaaa", (7, Part::IcePwd)),
+        ("a=ice-pwd:aaaaaaaaaaaaaaaaaaaaaa\na=ice-pwd:bbbbbbbbbbbbbbbbbbbbbb", (7, Part::IcePwd)),
         ("a=setup:active\na=setup:passive", (7, Part::Setup)),
-        ("a=sctp-port:1\na=sctp-port:1", (7, Part::SctpPort)),
-        ("a=max-message-size:1\na=max-message-size:1", (7, Part::MaxMessageSize)),
+        ("a=sctp-port:1\na=sctp-port:2", (7, Part::SctpPort)),
+        ("a=max-message-size:1\na=max-message-size:2", (7, Part::MaxMessageSize)),
         ("a=ice-options:a\na=ice-options:b", (7, Part::IceOptions)),
         ("c=IN IP4 0.0.0.0\nc=IN IP4 0.0.0.0", (7, Part::Connection)),
     ] {
         assert_eq!(section(lines), (expected.0, Reason::Duplicate(expected.1)), "{lines}");
     }
+}
+
+// Chromium takes all of these; they mean nothing new.
+#[test]
+fn what_is_said_again_is_taken_up_to_a_limit() {
+    let lines = "a=rtpmap:96 opus/48000/2\r\na=fmtp:96 x=1\r\na=fmtp:96 y=1\r\na=rtpmap:96 opus/48000/2\r\n\
+        a=extmap:1 urn:a\r\na=extmap:1 urn:a\r\na=sendonly\r\na=sendonly\r\na=setup:actpass\r\na=setup:actpass\r\n\
+        a=ice-options:trickle\r\na=ice-options:trickle\r\n";
+    let text = format!("{HEAD}m=audio 9 UDP/TLS/RTP/SAVPF 96\r\n{lines}");
+    let read = Description::parse(&text, &Limits::default()).unwrap();
+    assert_eq!(read.to_string(), text);
+    assert_eq!(read.media[0].codecs()[0].parameters.as_str(), "y=1;x=1");
+    assert_eq!(read.transport(&read.media[0]).ice_options.len(), 1);
+    assert_eq!(section(&many(18, |n| format!("a=fmtp:96 x={n}"))), (6 + 17, Reason::Duplicate(Part::Fmtp)));
+    assert_eq!(section(&many(18, |_| "a=sendrecv".to_owned())), (6 + 17, Reason::Duplicate(Part::Direction)));
 }
 
 #[test]
