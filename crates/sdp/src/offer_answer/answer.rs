@@ -29,16 +29,16 @@ pub struct Answer {
 #[must_use]
 pub fn answer(offer: &Description, policy: &Policy) -> Answer {
     let bundled: Option<BTreeSet<&Mid>> = offer.bundle().map(|group| group.mids.iter().collect());
-    let is_bundled = |index: usize, media: &Media| match &bundled {
+    let is_bundled = |media: &Media, sections: &[Section]| match &bundled {
         Some(mids) => media.mid().is_some_and(|mid| mids.contains(mid)),
-        // Without a group each section has a transport of its own, and ours is for the first.
-        None => index == 0,
+        // Without a group each section has a transport of its own, and ours is for the first that we accept.
+        None => sections.iter().all(|section| matches!(section, Section::Rejected(_))),
     };
     let mut clashes = Clashes::default();
     let mut sections: Vec<Section> = Vec::with_capacity(offer.media.len());
-    for (index, media) in offer.media.iter().enumerate() {
+    for media in &offer.media {
         let section = match negotiate(offer, media, policy) {
-            Ok(_) if !is_bundled(index, media) => Err(Rejection::NotBundled),
+            Ok(_) if !is_bundled(media, &sections) => Err(Rejection::NotBundled),
             Ok(Section::Rtp(section)) => clashes.check(&section).map(|()| Section::Rtp(section)),
             other => other,
         };

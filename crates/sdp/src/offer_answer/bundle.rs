@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Description, Mid, TransportDescription};
+use crate::{Description, Media, Mid, TransportDescription};
 
 use super::Section;
 
@@ -20,9 +20,11 @@ pub(super) fn group_order(description: &Description, sections: &[Section]) -> Ve
 /// The transport of the first section that has all of one, in that order.
 ///
 /// The tagged section should have it (RFC 9143 §7.3.1). An offerer that put it into a section which is rejected now, or
-/// into another one, is understood too.
+/// into another one of the group, is understood too.
 pub(super) fn transport_of(description: &Description, order: &[usize]) -> Option<TransportDescription> {
     let accepted = order.iter().filter_map(|&index| description.media.get(index));
-    let others = description.media.iter().filter(|media| media.port != 0);
+    let group = description.bundle().map_or(&[][..], |group| &group.mids);
+    let is_other = |media: &&Media| media.port != 0 && media.mid().is_some_and(|mid| group.contains(mid));
+    let others = description.media.iter().filter(is_other);
     accepted.chain(others).map(|media| description.transport(media)).find(TransportDescription::is_complete)
 }

@@ -311,6 +311,32 @@ fn a_group_may_name_sections_that_are_not_there() {
 }
 
 #[test]
+fn without_a_group_the_first_that_can_be_is_served() {
+    let audio = "m=audio 9 UDP/TLS/RTP/SAVPF 96\na=rtcp-mux\na=rtpmap:96 X/8000\n";
+    let video = "m=video 9 UDP/TLS/RTP/SAVPF 96\na=rtcp-mux\na=rtpmap:96 VP8/90000\n";
+    let offer = description(&format!("{REMOTE}{audio}{video}{video}"));
+    let answered = answer(&offer, &sfu());
+    assert_eq!(answered.negotiated.sections[0], Section::Rejected(Rejection::NoCommonCodec));
+    assert_eq!(names(section(&answered.negotiated.sections, 1)), ["96 VP8"]);
+    assert_eq!(answered.negotiated.sections[2], Section::Rejected(Rejection::NotBundled));
+    assert_eq!(apply_answer(&offer, &answered.description).map(|both| both.sections.len()), Ok(3));
+}
+
+// The first of the group describes the transport, and may be a section that is rejected.
+#[test]
+fn the_transport_of_a_rejected_section_is_the_groups_but_not_anothers() {
+    let m = |mid: &str, format: &str, lines: &str| {
+        format!("m=video 9 UDP/TLS/RTP/SAVPF 96\na=mid:{mid}\na=rtcp-mux\na=rtpmap:96 {format}/90000\n{lines}")
+    };
+    let (rejected, bare) = (m("0", "X", REMOTE), m("1", "VP8", ""));
+    let of = |group: &str| negotiated(&description(&format!("{group}{rejected}{bare}")));
+    assert_eq!(of("a=group:BUNDLE 0 1\n").transport.unwrap().remote.ufrag.unwrap(), "them");
+    for group in ["a=group:BUNDLE 1\n", ""] {
+        assert_eq!(of(group).sections[1], Section::Rejected(Rejection::NoTransport), "{group}");
+    }
+}
+
+#[test]
 fn without_a_group_only_the_first_section_is_served() {
     let m = "m=video 9 UDP/TLS/RTP/SAVPF 96\na=rtcp-mux\na=rtpmap:96 VP8/90000\n";
     let answered = answer(&description(&format!("{REMOTE}{m}{m}")), &sfu());
