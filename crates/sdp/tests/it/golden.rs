@@ -1,17 +1,18 @@
-//! Offers in the style of browsers and libraries, written by hand, and how an SFU answers them.
+//! Offers in the style of browsers and libraries, written by hand, and what Chromium 156 really writes; and how an SFU
+//! answers them. Chromium takes the answer to its own offer, and the offer of `server.offer.sdp`.
 
 use std::fs;
 use std::path::Path;
 
 use plenary_sdp::codec::{H264, H264Profile};
-use plenary_sdp::offer_answer::{DtlsRole, Rejection, Section, answer};
+use plenary_sdp::offer_answer::{DtlsRole, Rejection, Section, answer, apply_answer};
 use plenary_sdp::{
     Attribute, Bandwidth, DataChannel, Description, Direction, HashFunction, Limits, Mid, Msid, SourceAttribute, Word,
 };
 
 use crate::parties::{LEVEL, MID, RID, TRANSPORT_CC, lines, names, section, sfu};
 
-pub(crate) const ALL: [&str; 5] = ["aiortc", "chromium", "firefox", "pion", "safari"];
+pub(crate) const ALL: [&str; 6] = ["aiortc", "chromium", "chromium-156", "firefox", "pion", "safari"];
 
 pub(crate) fn text(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.offer.sdp"));
@@ -154,4 +155,38 @@ fn pion_names_its_track_in_the_older_form_too() {
     );
     let mids: Vec<_> = answered.description.bundle().unwrap().mids.iter().map(Mid::as_str).collect();
     assert_eq!(mids, ["0"]);
+}
+
+#[test]
+fn chromium_156_sends_three_layers_and_data() {
+    let answered = answer(&read("chromium-156"), &sfu());
+    let sound = section(&answered.negotiated.sections, 0);
+    assert_eq!(names(sound), ["111 opus", "63 red"]);
+    assert_eq!(sound.direction, Direction::RecvOnly);
+    let video = section(&answered.negotiated.sections, 1);
+    assert_eq!(names(video), ["96 VP8 97", "108 H264 109", "98 VP9 99", "45 AV1 46"]);
+    let ids = [MID, RID, TRANSPORT_CC].map(|uri| video.extension_id(uri, false).map(|id| id.number()));
+    assert_eq!(ids, [Some(4), Some(10), Some(3)]);
+    assert_eq!(lines(&answered.description.media[1], "simulcast:"), ["simulcast:recv q;h;f"]);
+    assert!(matches!(answered.negotiated.sections[2], Section::Data(_)));
+}
+
+#[test]
+fn chromium_156_answers_slots_and_layers() {
+    let file = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+        Description::parse(&fs::read_to_string(path).unwrap(), &Limits::default()).unwrap()
+    };
+    let (offer, given) = (file("server.offer.sdp"), file("server.chromium-156.answer.sdp"));
+    let negotiated = apply_answer(&offer, &given).unwrap();
+    assert_eq!(negotiated.transport.unwrap().role, DtlsRole::Server);
+    let directions: Vec<_> = (0..5).map(|index| section(&negotiated.sections, index).direction).collect();
+    let (send, receive) = (Direction::SendOnly, Direction::RecvOnly);
+    assert_eq!(directions, [receive, receive, send, send, send]);
+    let video = section(&negotiated.sections, 1);
+    assert_eq!(names(video), ["96 VP8 97", "98 H264 99", "100 VP9 101", "102 AV1 103"]);
+    assert_eq!(names(section(&negotiated.sections, 4)), names(video));
+    assert_eq!(video.simulcast.to_string(), "recv q;h;f");
+    assert_eq!((video.rids.len(), video.remote_sources.len()), (3, 0));
+    assert!(matches!(negotiated.sections[5], Section::Data(_)));
 }
