@@ -238,16 +238,20 @@ impl Agent {
             let both_tcp = matches!((it.transport, transport), (Transport::Tcp(_), Transport::Tcp(_)));
             it.address == address && (it.transport == transport || both_tcp)
         };
+        let signalled = self.current.remotes.len() - self.current.peer_reflexive_count();
+        let full = signalled >= usize::from(self.config.remote_candidates_max);
         if let Some(known) = self.current.remotes.iter_mut().find(known) {
             // RFC 8445 §7.3.1.3: what was peer-reflexive is known better now.
             if known.kind == CandidateKind::PeerReflexive && candidate.kind != CandidateKind::PeerReflexive {
+                if full {
+                    return Taken::TooMany; // else its place among the peer-reflexive ones would be free for another
+                }
                 (known.kind, known.priority, known.foundation) = (candidate.kind, candidate.priority, foundation);
                 self.current.reprioritize(&self.locals, self.role);
             }
             return Taken::Known;
         }
-        let signalled = self.current.remotes.len() - self.current.peer_reflexive_count();
-        if signalled >= usize::from(self.config.remote_candidates_max) {
+        if full {
             return Taken::TooMany;
         }
         let id = RemoteId(self.current.next_id());

@@ -146,6 +146,27 @@ fn a_flood_of_peer_reflexive_addresses_is_bounded() {
     }
 }
 
+// A check tells an address, and a signalled candidate takes it out of what the limit of peer-reflexive ones counts.
+#[test]
+fn addresses_that_are_checked_and_then_signalled_are_bounded() {
+    for mut alone in [Alone::lite(), Alone::full(Role::Controlled)] {
+        let Config { remote_candidates_max, peer_reflexive_max, .. } = Config::default();
+        for port in 1..=500u16 {
+            let request = alone.signed(port as u8);
+            let expected = if port <= remote_candidates_max + peer_reflexive_max {
+                Ok(())
+            } else {
+                Err(DropReason::PeerReflexiveLimit)
+            };
+            assert_eq!(alone.receive(&format!("192.0.2.2:{port}"), request), expected, "port {port}");
+            alone.sent();
+            alone.candidate(&format!("192.0.2.2:{port}"), 1);
+        }
+        let limit = usize::from(remote_candidates_max + peer_reflexive_max);
+        assert_eq!(alone.agent.explain().remote_candidates, limit);
+    }
+}
+
 #[test]
 fn a_peer_that_moves_is_followed_for_ever() {
     let mut alone = Alone::lite();
