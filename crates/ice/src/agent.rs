@@ -353,6 +353,7 @@ impl Agent {
             }
         }
         self.transactions.retain(|transaction| transaction.flow != flow);
+        self.outbox.retain(|outgoing| !matches!(outgoing, Outgoing::Answer(answer) if answer.flow == flow));
         if let Some(previous) = self.previous.as_ref().filter(|previous| !previous.has_valid()) {
             self.end_generation(previous.number, Failed::FlowClosed);
         }

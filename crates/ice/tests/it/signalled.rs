@@ -8,6 +8,7 @@ use plenary_ice::{
 };
 use plenary_wire::{Datagram, Ecn, FlowId, Handled, Limit};
 
+use crate::alone::{Alone, FLOW};
 use crate::lab::{A, B, Lab, address, config, lite_config, ms};
 use crate::raw;
 
@@ -519,6 +520,26 @@ fn streams_of_before_a_restart_are_closed() {
     }
     streams.agents[B].close();
     assert!(closed(&mut streams.agents[B]).contains(&streams.flows[B]), "what is closed needs no stream");
+}
+
+// Of a stream that is gone, the agent would not know that its answer is to be framed.
+#[test]
+fn nothing_is_sent_on_a_flow_that_is_gone() {
+    let mut alone = Alone::lite();
+    let (now, local, stream) = (alone.now, address("192.0.2.1:1000"), FlowId(10));
+    alone.agent.add_local_candidate(LocalCandidate::tcp(FlowId(2), TcpType::Passive, local), now).unwrap();
+    alone.agent.handle_accepted(stream, local).unwrap();
+    for flow in [stream, FLOW] {
+        let mut check = alone.signed(1);
+        let datagram = Datagram { flow, local, remote: address("192.0.2.2:9"), ecn: Ecn::NotEct, bytes: &mut check };
+        assert_eq!(alone.agent.handle_datagram(datagram, now), Handled::Consumed);
+    }
+    alone.agent.handle_closed(stream, now).unwrap();
+    assert_eq!(alone.answers(), [0], "the UDP socket's");
+    let check = alone.signed(2);
+    assert_eq!(alone.receive("192.0.2.2:9", check), Ok(()));
+    alone.agent.remove_flow(FLOW, now).unwrap();
+    assert_eq!(alone.sent(), []);
 }
 
 #[test]
