@@ -148,7 +148,10 @@ impl Agent {
     pub(crate) fn start_check(&mut self, id: PairId, nominate: Option<u32>, now: Instant) -> bool {
         let generation = self.current.number;
         let Some(pair) = self.current.pair_mut(id) else { return false };
-        if nominate.is_none() && pair.state == PairState::Succeeded {
+        // It may have been triggered before it came to its end.
+        let over =
+            matches!(pair.failure, Some(Failure::FlowClosed | Failure::ConsentExpired | Failure::ConsentRevoked));
+        if (nominate.is_none() && pair.state == PairState::Succeeded) || (over && pair.state == PairState::Failed) {
             return false;
         }
         let (flow, local, remote) = (pair.flow, pair.local_address, pair.remote_address);

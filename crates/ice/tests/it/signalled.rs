@@ -543,6 +543,27 @@ fn nothing_is_sent_on_a_flow_that_is_gone() {
 }
 
 #[test]
+fn a_check_that_waits_for_its_turn_ends_with_its_flow() {
+    let mut alone = Alone::full(Role::Controlling);
+    let (local, stream) = (address("192.0.2.1:1000"), FlowId(10));
+    alone.agent.add_local_candidate(LocalCandidate::tcp(FlowId(2), TcpType::Passive, local), alone.now).unwrap();
+    alone.agent.handle_accepted(stream, local).unwrap();
+    // The first takes the pacing's turn.
+    for (flow, from) in [(FLOW, "192.0.2.2:1"), (FLOW, "192.0.2.2:2"), (stream, "192.0.2.2:9")] {
+        let (mut check, remote) = (alone.signed(1), address(from));
+        let datagram = Datagram { flow, local, remote, ecn: Ecn::NotEct, bytes: &mut check };
+        assert_eq!(alone.agent.handle_datagram(datagram, alone.now), Handled::Consumed);
+    }
+    alone.agent.handle_closed(stream, alone.now).unwrap();
+    alone.sent();
+    assert_eq!(alone.next_check().0, address("192.0.2.2:2"));
+    for _ in 0..20 {
+        alone.pass(ms(5));
+        assert!(alone.sent().iter().all(|(to, _)| *to != address("192.0.2.2:9")));
+    }
+}
+
+#[test]
 fn udp_is_preferred_to_tcp() {
     let now = origin();
     let mut agent = Agent::new(config(1, Role::Controlling), now).unwrap();
