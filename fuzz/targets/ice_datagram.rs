@@ -219,7 +219,7 @@ impl World {
             }
             Step::Stream { flow } => {
                 // It may be one too many.
-                self.agent.handle_accepted(FlowId(STREAMS + u32::from(flow % 4)), ours(false)).ok();
+                self.agent.handle_accepted(FlowId(STREAMS + u32::from(flow % 4)), ours(false), now).ok();
             }
             Step::StreamEnd { flow } => _ = self.agent.handle_closed(FlowId(STREAMS + u32::from(flow % 4)), now),
             Step::Media(path) => {

@@ -528,7 +528,7 @@ fn nothing_is_sent_on_a_flow_that_is_gone() {
     let mut alone = Alone::lite();
     let (now, local, stream) = (alone.now, address("192.0.2.1:1000"), FlowId(10));
     alone.agent.add_local_candidate(LocalCandidate::tcp(FlowId(2), TcpType::Passive, local), now).unwrap();
-    alone.agent.handle_accepted(stream, local).unwrap();
+    alone.agent.handle_accepted(stream, local, now).unwrap();
     for flow in [stream, FLOW] {
         let mut check = alone.signed(1);
         let datagram = Datagram { flow, local, remote: address("192.0.2.2:9"), ecn: Ecn::NotEct, bytes: &mut check };
@@ -547,7 +547,7 @@ fn a_check_that_waits_for_its_turn_ends_with_its_flow() {
     let mut alone = Alone::full(Role::Controlling);
     let (local, stream) = (address("192.0.2.1:1000"), FlowId(10));
     alone.agent.add_local_candidate(LocalCandidate::tcp(FlowId(2), TcpType::Passive, local), alone.now).unwrap();
-    alone.agent.handle_accepted(stream, local).unwrap();
+    alone.agent.handle_accepted(stream, local, alone.now).unwrap();
     // The first takes the pacing's turn.
     for (flow, from) in [(FLOW, "192.0.2.2:1"), (FLOW, "192.0.2.2:2"), (stream, "192.0.2.2:9")] {
         let (mut check, remote) = (alone.signed(1), address(from));
