@@ -17,6 +17,9 @@ use crate::NtpClock;
 /// eight.
 const REPORTS_KNOWN: usize = 8;
 
+/// A timestamp that is older by more than this is of another source or encoder, and not of a frame out of order.
+const TIMESTAMP_STEP_BACK: Duration = Duration::from_secs(5);
+
 /// What a sent stream is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendConfig {
@@ -92,8 +95,11 @@ impl SendStream {
     pub fn handle_sent(&mut self, packet: &SentPacket) {
         self.count(packet.payload_len);
         // Padding stands for no instant: it repeats a timestamp, or begins with any.
-        let newer = self.anchor.is_none_or(|(newest, _)| packet.timestamp.is_newer_than(newest));
-        if newer && packet.payload_len > 0 {
+        let steps = self.anchor.is_none_or(|(newest, _)| {
+            let back = u64::from(newest.0.wrapping_sub(packet.timestamp.0));
+            packet.timestamp.is_newer_than(newest) || back > self.clock_rate.ticks(TIMESTAMP_STEP_BACK)
+        });
+        if steps && packet.payload_len > 0 {
             self.anchor = Some((packet.timestamp, packet.sampled_at));
         }
     }

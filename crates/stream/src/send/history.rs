@@ -79,6 +79,8 @@ pub struct SendHistory {
     config: HistoryConfig,
     round_trip: Duration,
     epoch: Instant,
+    /// The latest time that was told.
+    latest: Instant,
     /// The packets in order without gaps: numbers that were left out have an entry of size 0.
     entries: VecDeque<Entry>,
     /// The number of the first entry; of the next packet, if there is none.
@@ -116,6 +118,7 @@ impl SendHistory {
             round_trip: Duration::ZERO,
             config,
             epoch: now,
+            latest: now,
             entries: VecDeque::new(),
             first: ExtendedSeqNo(0),
             size: DataSize::ZERO,
@@ -125,46 +128,80 @@ impl SendHistory {
         })
     }
 
-    /// Remembers a packet that is sent now, of a size that is not 0. Numbers that were skipped are unknown; one that is not
-    /// newer than all before begins a new history.
+    /// Remembers a packet that is sent now, of a size that is not 0. Numbers that were skipped are unknown until they are
+    /// sent, as a forwarder does whose hole is filled late; one that is sent again means the later packet. A number
+    /// further than [`packets_max`](HistoryConfig::packets_max) from the newest begins a new history.
     pub fn handle_sent(&mut self, number: SeqNo, token: u64, size: DataSize, now: Instant) {
         let budget = size.as_bytes().saturating_mul(self.config.budget_ratio.into()) / 256;
         self.budget = self.budget.saturating_add(budget).min(self.config.budget_max.as_bytes());
 
         let at = self.millis(now);
-        let next = ExtendedSeqNo(self.first.0 + self.entries.len() as u64);
+        let size = u32::try_from(size.as_bytes()).unwrap_or(u32::MAX);
+        let entry = Entry { token, at, sent: at, size, repeated: false };
+        let (next, packets_max) = (self.next(), u64::from(self.config.packets_max));
         let seq = next.nearest(number);
-        let skipped = seq.0.wrapping_sub(next.0);
-        if self.entries.is_empty() || seq < next || skipped >= self.config.packets_max.into() {
+        if self.entries.is_empty() || seq.0 >= next.0 + packets_max || seq.0 + packets_max < next.0 {
             self.entries.clear();
             self.size = DataSize::ZERO;
             // Above zero by a cycle: no number asked for lies below it.
             self.first = ExtendedSeqNo(1 << 16 | u64::from(number.0));
+        } else if seq < next {
+            self.replace(seq, entry);
+            self.evict(at);
+            return;
         } else {
-            let vacant = Entry { token: 0, at, sent: at, size: 0, repeated: false };
+            let skipped = (seq.0 - next.0) as usize;
+            self.make_room(skipped + 1);
+            let vacant = Entry { token: 0, size: 0, ..entry };
             self.entries.extend((0..skipped).map(|_| vacant));
         }
-        let size = u32::try_from(size.as_bytes()).unwrap_or(u32::MAX);
-        self.entries.push_back(Entry { token, at, sent: at, size, repeated: false });
+        self.entries.push_back(entry);
         self.size = self.size.saturating_add(DataSize::from_bytes(size.into()));
         self.evict(at);
     }
 
-    fn millis(&self, now: Instant) -> u32 {
-        now.saturating_duration_since(self.epoch).as_millis() as u32
+    /// The number behind the newest.
+    fn next(&self) -> ExtendedSeqNo {
+        ExtendedSeqNo(self.first.0 + self.entries.len() as u64)
+    }
+
+    /// Puts a packet where it was left out, or over the one that was there, if it is not older than all that are remembered.
+    fn replace(&mut self, seq: ExtendedSeqNo, entry: Entry) {
+        let index = seq.0.checked_sub(self.first.0);
+        let Some(before) = index.and_then(|index| self.entries.get_mut(index as usize)) else { return };
+        // It leaves with its neighbours: entries are in the order of their age.
+        let before = std::mem::replace(before, Entry { sent: before.sent, ..entry });
+        self.size = self.size.saturating_sub(DataSize::from_bytes(before.size.into()));
+        self.size = self.size.saturating_add(DataSize::from_bytes(entry.size.into()));
+    }
+
+    /// Time never goes back here: a packet may be sent at a later `now` than that of the NACK behind it.
+    fn millis(&mut self, now: Instant) -> u32 {
+        self.latest = self.latest.max(now);
+        self.latest.saturating_duration_since(self.epoch).as_millis() as u32
+    }
+
+    /// Before, not after more are added: else the ring would grow to twice of what it needs.
+    fn make_room(&mut self, count: usize) {
+        while !self.entries.is_empty() && self.entries.len() + count > self.config.packets_max.into() {
+            self.forget_first();
+        }
     }
 
     fn evict(&mut self, at: u32) {
         let age_max = self.config.age_max.as_millis();
         while let Some(entry) = self.entries.front() {
-            let kept = self.entries.len() <= self.config.packets_max.into()
-                && self.size <= self.config.size_max
-                && u128::from(at.wrapping_sub(entry.sent)) <= age_max;
+            let kept = self.size <= self.config.size_max && u128::from(at.wrapping_sub(entry.sent)) <= age_max;
             if kept {
                 return;
             }
+            self.forget_first();
+        }
+    }
+
+    fn forget_first(&mut self) {
+        if let Some(entry) = self.entries.pop_front() {
             self.size = self.size.saturating_sub(DataSize::from_bytes(entry.size.into()));
-            self.entries.pop_front();
             self.first.0 += 1;
         }
     }
@@ -226,6 +263,11 @@ impl SendHistory {
     /// Packets remembered, those that were skipped between them included.
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.entries.capacity()
     }
 
     /// Whether none are remembered.

@@ -36,6 +36,19 @@ fn a_sender_report_counts_payload_and_tells_the_timestamp_of_its_own_instant() {
     assert_eq!((stream.packets(), stream.payload_bytes()), (5, 2502));
 }
 
+// Trap: an encoder that begins anew has another timestamp, in half of all cases an older one.
+#[test]
+fn a_timestamp_that_steps_back_far_is_followed_and_one_of_reordered_frames_is_not() {
+    let start = base();
+    let clock = NtpClock::new(start, NtpTime(9 << 32));
+    let mut stream = stream();
+    stream.handle_sent(&packet(1_000_000, 9, start));
+    stream.handle_sent(&packet(1_000_000 - 450_000, 9, start + MS(100)));
+    assert_eq!(stream.sender_report(&clock, start + MS(200)).unwrap().rtp_timestamp, RtpTime(1_018_000));
+    stream.handle_sent(&packet(1_000_000 - 450_001, 9, start + MS(200)));
+    assert_eq!(stream.sender_report(&clock, start + MS(300)).unwrap().rtp_timestamp, RtpTime(549_999 + 9000));
+}
+
 // RFC 3550 §6.4: an SR if data was sent since the last report or the one before it.
 #[test]
 fn a_stream_that_is_silent_for_two_intervals_has_no_sender_report() {
@@ -219,14 +232,55 @@ fn retransmissions_are_held_to_the_budget() {
     assert!(story.history.counters().over_budget > 90_000);
 }
 
+// Trap: a forwarder fills a hole late. That must not cost what can be repaired of the rest.
 #[test]
-fn a_number_that_is_not_newer_begins_a_new_history() {
+fn a_number_that_is_sent_late_fills_its_place() {
     let mut story = Story::new(ample());
-    story.send(0, [10, 11, 12]);
-    story.send(0, [11]);
-    assert_eq!(story.nack(0, [10, 11, 12]), [11]);
-    story.send(0, [11 + 1025]);
-    assert_eq!(story.nack(0, [11, 1036]), [1036]);
+    story.send(0, [65_534, 1, 2]);
+    story.send(5, [65_535]);
+    assert_eq!(story.nack(5, [65_534, 65_535, 0, 1, 2]), [65_534, 65_535, 1, 2]);
+    assert_eq!((story.history.len(), story.history.size()), (5, DataSize::from_bytes(4000)));
+    // One that is sent again is the later packet, once.
+    story.history.handle_sent(SeqNo(1), 7, DataSize::from_bytes(300), story.start + MS(6));
+    let again: Vec<_> = story.history.handle_nack([SeqNo(1)], story.start + MS(6)).map(|again| again.token).collect();
+    assert_eq!((again, story.history.size()), (vec![7], DataSize::from_bytes(3300)));
+    // It is forgotten in its turn, and then it is too late for it.
+    story.send(1002, [3]);
+    assert_eq!((story.history.len(), story.history.size()), (1, DataSize::from_bytes(1000)));
+    story.send(1003, [2]);
+    assert_eq!(story.nack(1004, [1, 2, 3]), [3]);
+}
+
+#[test]
+fn a_number_further_than_packets_max_begins_a_new_history() {
+    let mut story = Story::new(ample());
+    story.send(0, [2000, 2001, 2001 + 1023]);
+    assert_eq!(story.nack(0, [2000, 2001, 3024]), [2001, 3024], "the last beside it");
+    story.send(1, [2001]);
+    assert_eq!(story.nack(1, [2001]), [2001], "sent again, and no new history");
+    assert_eq!(story.history.len(), 1024);
+    story.send(1, [2000]);
+    assert_eq!(story.nack(20, [2000, 2001, 3024]), [2000]);
+    story.send(20, [2000 + 1025]);
+    assert_eq!(story.nack(20, [2000, 3025]), [3025]);
+}
+
+// Trap: the `now` of a NACK may be read before that of the packets sent while it was on its way through the program.
+#[test]
+fn a_time_that_goes_back_forgets_nothing() {
+    let mut story = Story::new(ample());
+    story.send(10, [1, 2]);
+    assert_eq!(story.nack(9, [1]), [1]);
+    assert_eq!(story.nack(8, [1, 2]), [2], "1 was repeated just now");
+}
+
+// Trap: a ring that grows before it forgets takes twice its room.
+#[test]
+fn a_history_takes_the_memory_that_it_says() {
+    let mut story = Story::new(ample());
+    story.send(0, 0..3000);
+    story.send(0, [3000 + 500, 3500 + 1000]);
+    assert_eq!((story.history.len(), story.history.capacity()), (1024, 1024));
 }
 
 #[test]
