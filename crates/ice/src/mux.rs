@@ -270,6 +270,9 @@ mod tests {
         assert_eq!(mux.route(FLOW, peer(9), &request("one:x")), Some(AgentKey(1)));
         assert_eq!(mux.route(FLOW, peer(9), &request("three:x")), None);
         assert_eq!(mux.route(FLOW, peer(9), &request("no colon")), None);
+        let long = "u".repeat(257);
+        mux.insert(&long, AgentKey(3)).unwrap();
+        assert_eq!(mux.route(FLOW, peer(9), &request(&format!("{long}:x"))), None, "no ufrag is that long");
         assert_eq!(mux.route(FLOW, peer(1), MEDIA), Some(AgentKey(1)));
         assert_eq!(mux.route(FlowId(1), peer(1), MEDIA), None, "an address is one of its flow");
     }

@@ -231,7 +231,8 @@ pub(crate) fn request_ufrag(bytes: &[u8]) -> Option<&[u8]> {
         let (head, tail) = rest.split_first_chunk::<4>()?;
         let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
         if u16::from_be_bytes([head[0], head[1]]) == USERNAME {
-            let username = tail.get(..length)?;
+            // RFC 8839 §5.4: a ufrag has 256 characters at most; who sends more has none of ours.
+            let username = tail.get(..length.min(257))?;
             let colon = username.iter().position(|&byte| byte == b':')?;
             return Some(&username[..colon]);
         }
