@@ -49,6 +49,9 @@ impl Agent {
         // Checks on their way say the old role: they begin again.
         let number = self.current.number;
         for transaction in self.transactions.iter_mut().filter(|it| it.generation == number) {
+            if let Purpose::Check { nominate, .. } = &mut transaction.purpose {
+                *nominate = None; // RFC 8445 §7.1.2: a controlled agent sends no USE-CANDIDATE
+            }
             if transaction.sends == 0 {
                 transaction.role = role;
             } else if let Purpose::Check { pair, .. } = transaction.purpose {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use plenary_ice::{Agent, Config, ConfigError, DropReason, Mode, Reason, Role};
 use plenary_wire::{Datagram, Ecn, FlowId, Handled, Limit};
 
-use crate::alone::Alone;
+use crate::alone::{Alone, PASSWORD};
 use crate::lab::{address, config, ms};
 use crate::raw::{self, Stun, check};
 
@@ -165,6 +165,24 @@ fn addresses_that_are_checked_and_then_signalled_are_bounded() {
         let limit = usize::from(remote_candidates_max + peer_reflexive_max);
         assert_eq!(alone.agent.explain().remote_candidates, limit);
     }
+}
+
+// RFC 8445 §7.1.2: USE-CANDIDATE is the controlling agent's, also where the role changes while the check waits.
+#[test]
+fn a_nomination_that_waits_ends_with_the_role() {
+    let mut alone = Alone::full(Role::Controlling);
+    alone.candidate("192.0.2.2:2000", 5);
+    let (_, check) = alone.next_check();
+    let answer = raw::success(&check, [192, 0, 2, 1], 1000, PASSWORD);
+    assert_eq!(alone.receive("192.0.2.2:2000", answer), Ok(()));
+    alone.agent.set_role_to(Role::Controlled, alone.now);
+    let sent = alone.sent();
+    assert_eq!(sent.len(), 1);
+    assert!(raw::attribute(&sent[0].1, raw::ICE_CONTROLLED).is_some());
+    assert_eq!(raw::attribute(&sent[0].1, raw::USE_CANDIDATE), None);
+    let answer = raw::success(&sent[0].1, [192, 0, 2, 1], 1000, PASSWORD);
+    assert_eq!(alone.receive("192.0.2.2:2000", answer), Ok(()));
+    assert!(!alone.agent.explain().pairs[0].nominated, "the peer has nominated nothing");
 }
 
 #[test]
