@@ -101,7 +101,10 @@ fn apply(lab: &mut Lab, operation: &Operation<'_>) {
         }
         Operation::Role { agent, controlling } => {
             let role = if controlling { Role::Controlling } else { Role::Controlled };
-            lab.agents[usize::from(agent)].set_role_to(role, now);
+            // Signalling settles roles before pairs: one that flips back and forth later has forgotten the nomination.
+            if lab.agents.iter().all(|agent| agent.selected().is_none()) {
+                lab.agents[usize::from(agent)].set_role_to(role, now);
+            }
         }
         Operation::Revoke { agent } => lab.agents[usize::from(agent)].revoke(),
         Operation::Loss(loss) => lab.loss = 2 * u64::from(loss),

@@ -90,7 +90,7 @@ impl Origin {
     /// As the mux is told, and as the model knows it.
     fn address(self) -> ((FlowId, SocketAddr), (FlowId, SocketAddr)) {
         let flow = FlowId(self.flow.into());
-        let port = u16::from(self.port % 8) + 1;
+        let port = u16::from(self.port % 3) + 1;
         let v4 = SocketAddr::from(([192, 0, 2, 1], port));
         match self.form % 3 {
             0 => ((flow, v4), (flow, v4)),
@@ -150,7 +150,7 @@ fn datagram(mux: &Mux, model: &Model, from: Origin, bytes: &[u8]) {
 }
 
 fn key(agent: u8) -> AgentKey {
-    AgentKey((agent % 4).into())
+    AgentKey((agent % 3).into())
 }
 
 /// A request with one attribute before its USERNAME.
