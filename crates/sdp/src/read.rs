@@ -52,6 +52,7 @@ impl Description {
             }
         }
         require_time(has_time, lines.next_number())?;
+        session.lines.sort_by_key(OtherLine::place);
         let media = sections.into_iter().map(|(media, block)| block.into_media(media)).collect();
         Ok(Self {
             origin,
@@ -81,7 +82,8 @@ struct Block {
 }
 
 impl Block {
-    fn into_media(self, media: Media) -> Media {
+    fn into_media(mut self, media: Media) -> Media {
+        self.lines.sort_by_key(OtherLine::place);
         Media {
             lines: self.lines,
             connection: self.connection,

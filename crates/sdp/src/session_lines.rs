@@ -189,6 +189,13 @@ impl OtherLine {
         self.value.as_str()
     }
 
+    /// Where its type is written among the others. Lines are kept in that order, so that equal texts make equal
+    /// descriptions; times and their repetitions stay as they follow each other.
+    pub(crate) fn place(&self) -> usize {
+        let information = INFORMATION.iter().position(|letter| *letter == self.letter);
+        information.unwrap_or_else(|| INFORMATION.len() + usize::from(KEY.contains(&self.letter)))
+    }
+
     pub(crate) fn parse(letter: char, value: &str) -> Result<Self, Reason> {
         if letter == 't' {
             let times = value.split_once(' ').and_then(|(start, stop)| number::<u64>(start).zip(number::<u64>(stop)));

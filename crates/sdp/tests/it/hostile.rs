@@ -164,10 +164,12 @@ fn lines_in_another_order_are_put_in_theirs() {
     let read = Description::parse(&text, &Limits::default()).unwrap();
     let ordered = "i=i\nu=u\ne=e\np=p\nc=IN IP6 ::1\nb=AS:1\nt=0 0\nr=7d 1h 0\nt=1 2\nz=1 2\nk=prompt\na=x\n";
     assert_eq!(read.to_string(), format!("{head}{}", ordered.replace('\n', "\r\n")));
+    assert_eq!(Description::parse(&read.to_string(), &Limits::default()), Ok(read));
     let section = "m=audio 9 RTP/AVP 0\r\ni=t\r\nc=IN IP4 a\r\nb=AS:1\r\nk=prompt\r\na=x\r\n";
     let text = format!("{HEAD}m=audio 9 RTP/AVP 0\na=x\nk=prompt\nb=AS:1\nc=IN IP4 a\ni=t\n");
     let read = Description::parse(&text, &Limits::default()).unwrap();
     assert_eq!(read.to_string(), format!("{HEAD}{section}"));
+    assert_eq!(Description::parse(&read.to_string(), &Limits::default()), Ok(read));
 }
 
 #[test]
