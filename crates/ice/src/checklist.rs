@@ -102,6 +102,18 @@ impl Generation {
         self.remotes.iter().filter(|remote| remote.kind == CandidateKind::PeerReflexive).count()
     }
 
+    /// The controlling peer has nominated a pair that works. A pair that was left has its nomination only until the next,
+    /// which without renomination is no greater.
+    pub(crate) fn nominated(&mut self, id: PairId, nomination: u32, now: Instant) {
+        let Some(pair) = self.pair_mut(id) else { return };
+        if pair.nomination.is_some_and(|known| known >= nomination) {
+            return;
+        }
+        pair.nomination = Some(nomination);
+        let left = |it: &&mut Pair| it.id != id && it.is_shunned(now) && it.nomination <= Some(nomination);
+        self.pairs.iter_mut().filter(left).for_each(|pair| pair.nomination = None);
+    }
+
     pub(crate) fn trigger(&mut self, id: PairId) {
         if !self.triggered.contains(&id) {
             self.triggered.push_back(id);

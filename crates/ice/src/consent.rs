@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::agent::Agent;
-use crate::pair::{Pair, PairId};
-use crate::{Failed, Failure, Mode, State};
+use crate::pair::{Pair, PairId, SHUN};
+use crate::{Failed, Failure, Mode, Role, State};
 
 /// RFC 7675 §5.1: consent ends this long after the last answer.
 pub(crate) const CONSENT: Duration = Duration::from_secs(30);
@@ -17,8 +17,6 @@ const SUSPICION: Duration = Duration::from_millis(100);
 const SUSPICION_ENDS: Duration = Duration::from_secs(3);
 /// A pair in use is left when it has been silent this long after a check, and another answers.
 const LEAVE_AFTER: Duration = Duration::from_millis(800);
-/// How long a pair that was left is the last choice.
-const SHUN: Duration = Duration::from_secs(10);
 /// Pairs kept alive beside the one in use.
 const SPARES: usize = 3;
 
@@ -151,6 +149,7 @@ impl Agent {
 
     /// Leaves the pair in use if it stays silent while another answers.
     fn leave(&mut self, number: u32, now: Instant) {
+        let controlling = self.role == Role::Controlling;
         let Some(generation) = self.generation_mut(number) else { return };
         let Some(pair) = generation.selected_pair() else { return };
         let (Some(since), true) = (pair.unanswered_since, leave_at(pair).is_some_and(|at| at <= now)) else { return };
@@ -161,7 +160,10 @@ impl Agent {
         }
         if let Some(pair) = generation.pair_mut(id) {
             pair.shunned_until = Some(now + SHUN);
-            pair.nomination = None;
+            // What the peer has nominated stays so: if it did not leave the pair too, this agent comes back.
+            if controlling {
+                pair.nomination = None;
+            }
         }
         if generation.nominating == Some(id) {
             generation.nominating = None;

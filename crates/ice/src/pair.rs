@@ -6,6 +6,9 @@ use plenary_wire::FlowId;
 use crate::candidate::LocalId;
 use crate::{CandidateKind, Role, Transport};
 
+/// How long a pair that was left as dead is the last choice, at least.
+pub(crate) const SHUN: Duration = Duration::from_secs(10);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PairId(pub(crate) u32);
 
@@ -118,8 +121,10 @@ impl Pair {
         self.heard_at.max(self.confirmed_at)
     }
 
+    /// It was left as dead not long ago, or has not answered since.
     pub(crate) fn is_shunned(&self, now: Instant) -> bool {
-        self.shunned_until.is_some_and(|until| now < until)
+        let silent = |until: Instant| self.unanswered_since.is_some_and(|since| since + SHUN < until);
+        self.shunned_until.is_some_and(|until| now < until || silent(until))
     }
 
     pub(crate) const fn is_pending(&self) -> bool {

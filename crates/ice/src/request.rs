@@ -201,11 +201,10 @@ impl Agent {
             }
             return;
         }
-        let Some(pair) = self.current.pair_mut(id) else { return };
         if controlled && let Some(nomination) = nomination {
             if state == PairState::Succeeded {
-                pair.nomination = pair.nomination.max(Some(nomination));
-            } else {
+                self.current.nominated(id, nomination, now);
+            } else if let Some(pair) = self.current.pair_mut(id) {
                 pair.nominate_on_success = pair.nominate_on_success.max(Some(nomination));
             }
         }
@@ -213,7 +212,9 @@ impl Agent {
             PairState::Succeeded => {}
             PairState::InProgress => self.hurry(id, now),
             PairState::Waiting | PairState::Frozen | PairState::Failed => {
-                pair.state = PairState::Waiting;
+                if let Some(pair) = self.current.pair_mut(id) {
+                    pair.state = PairState::Waiting;
+                }
                 self.current.trigger(id);
             }
         }

@@ -93,10 +93,13 @@ impl Agent {
             pair.next_check_at = Some(now + consent);
         }
         let by_peer = pair.nominate_on_success.take();
-        pair.nomination = pair.nomination.max(nominate).max(by_peer);
+        pair.nomination = pair.nomination.max(nominate);
         let foundation = pair.foundation;
         generation.first_valid_at.get_or_insert(now);
         generation.triggered.retain(|&it| it != id);
+        if let Some(by_peer) = by_peer {
+            generation.nominated(id, by_peer, now);
+        }
         if nominate.is_some() {
             if generation.nominating == Some(id) {
                 generation.nominating = None;

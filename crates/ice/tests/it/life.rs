@@ -51,6 +51,25 @@ fn a_dead_pair_is_left_within_one_and_a_half_seconds() {
 }
 
 #[test]
+fn the_controlled_side_comes_back_to_what_the_other_never_left() {
+    for renomination in [true, false] {
+        let with = |seed, role| Config { renomination, ..config(seed, role) };
+        let mut lab = two_paths(with(1, Role::Controlling), with(2, Role::Controlled));
+        let on = |lab: &Lab, at| lab.selected(B).is_some_and(|it| it.1 == address(at));
+        // All that B asks on the pair is lost, and nothing else.
+        lab.cut = Some(Box::new(|packet| packet.to == address("192.0.2.1:1000") && packet.bytes[..2] == [0, 1]));
+        assert!(lab.until(seconds(3), |lab| on(lab, "198.51.100.1:3000")));
+        assert_eq!(lab.selected(A).unwrap().0, address("192.0.2.1:1000"), "A is answered");
+        lab.run(seconds(12));
+        assert!(on(&lab, "198.51.100.1:3000"), "not before it answers");
+        lab.cut = None;
+        lab.run(seconds(14));
+        assert!(on(&lab, "192.0.2.1:1000"));
+        assert!(lab.is_complete());
+    }
+}
+
+#[test]
 fn a_dead_pair_beside_a_lite_agent_is_left_too() {
     let mut lab = two_paths(config(1, Role::Controlling), lite_config(2));
     let begun = lab.now;
