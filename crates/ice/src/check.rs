@@ -308,7 +308,8 @@ impl Agent {
                     let busy = generation.pairs.iter().filter(|pair| pair.state == PairState::InProgress).count();
                     return Some(self.config.retransmit.max(self.pacing() * busy as u32));
                 }
-                if chosen.is_none() { Some(SLOW) } else { Some(doubled(SLOW)) }
+                // What would be used goes on steadily: the peer may need long to open its side, where it is checked less.
+                if hurry { Some(SLOW) } else { Some(doubled(SLOW)) }
             }
         }
     }

@@ -52,6 +52,31 @@ fn a_late_success_after_failure_changes_nothing() {
     assert_eq!(alone.selected(), None);
 }
 
+// Where a worse pair is in use, the peer checks the better one less often, and may open its side late.
+#[test]
+fn a_better_pair_than_the_one_in_use_is_checked_until_its_time_is_over() {
+    let mut alone = Alone::full(Role::Controlling);
+    alone.candidate("192.0.2.2:2000", 2);
+    alone.candidate("192.0.2.3:3000", 1);
+    let mut answered = false;
+    let mut last = alone.now;
+    let begun = alone.now;
+    while alone.now < begun + ms(9_900) {
+        for (to, request) in alone.sent().into_iter().filter(|(_, bytes)| bytes[0] == 0) {
+            if to == address("192.0.2.3:3000") {
+                let answer = raw::success(&request, [192, 0, 2, 1], 1000, PASSWORD);
+                answered |= alone.receive("192.0.2.3:3000", answer).is_ok();
+            } else {
+                assert!(alone.now - last <= ms(501), "{:?}", alone.now - begun);
+                last = alone.now;
+            }
+        }
+        alone.pass(ms(1));
+    }
+    assert!(answered && alone.selected() == Some(address("192.0.2.3:3000")));
+    assert!(alone.now - last <= ms(501));
+}
+
 #[test]
 fn an_error_response_fails_the_pair_and_is_explained() {
     let mut alone = Alone::full(Role::Controlling);
