@@ -15,6 +15,9 @@ use crate::{Event, Failure, Request, Role, State};
 const FAST_FOR: Duration = Duration::from_secs(2);
 /// RFC 8445 §14.3: the least time between retransmissions once there is no hurry.
 const SLOW: Duration = Duration::from_millis(500);
+/// RFC 8489 §6.2.2: how long a stream may take to open, and an answer to come by it. TCP repeats what is lost, but in its
+/// own time.
+const RELIABLE_TIMEOUT: Duration = Duration::from_millis(39_500);
 /// How long the answer to a check that is not sent again is waited for.
 const KEEP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Transactions of one pair whose late answers are still welcome.
@@ -176,9 +179,15 @@ impl Agent {
             return self.connect(id, local, remote, now);
         };
         let purpose = Purpose::Check { pair: id, nominate };
-        let expires = now + self.config.check_timeout;
+        let expires = now + self.check_timeout(flow);
         self.begin(generation, purpose, (flow, local, remote), expires, now);
         true
+    }
+
+    fn check_timeout(&self, flow: FlowId) -> Duration {
+        let timeout = self.config.check_timeout;
+        let is_stream = self.streams.iter().any(|stream| stream.flow == flow);
+        if is_stream { timeout.max(RELIABLE_TIMEOUT) } else { timeout }
     }
 
     /// The peer was heard on a pair whose check is on its way (RFC 8445 §7.3.1.4): a check goes out at once. It is the same
@@ -208,7 +217,7 @@ impl Agent {
             return false;
         }
         let request = Request(u64::from(generation) << 32 | u64::from(id.0));
-        let expires = now + self.config.check_timeout;
+        let expires = now + RELIABLE_TIMEOUT.max(self.config.check_timeout);
         self.begin(generation, Purpose::Connect { pair: id }, (FlowId(u32::MAX), local, remote), expires, now);
         if let Some(transaction) = self.transactions.last_mut() {
             transaction.next_send = None;

@@ -436,6 +436,20 @@ fn a_connection_over_tcp_alone() {
     }
 }
 
+// RFC 8489 §6.2.2.
+#[test]
+fn a_stream_that_stalls_for_long_still_connects() {
+    let now = origin();
+    let mut streams = Streams::new(config(2, Role::Controlled), now);
+    let (request, _) = streams.connect_request().unwrap();
+    streams.agents[B].handle_accepted(STREAMS[B], address(ENDS[B])).unwrap();
+    streams.agents[A].handle_connected(request, Some((STREAMS[A], address(ENDS[A]))), now).unwrap();
+    let later = now + ms(12_000);
+    streams.agents[A].handle_timeout(later);
+    streams.pump(later);
+    assert_eq!(streams.agents[A].state(), State::Completed);
+}
+
 #[test]
 fn connections_that_fail_late_or_unwanted_are_normal() {
     let now = origin();
@@ -448,7 +462,10 @@ fn connections_that_fail_late_or_unwanted_are_normal() {
 
     let mut streams = Streams::new(config(2, Role::Controlled), now);
     let (request, _) = streams.connect_request().unwrap();
-    let later = now + ms(10_001);
+    // RFC 8489 §6.2.2: as long as a request over TCP.
+    let later = now + ms(39_501);
+    streams.agents[A].handle_timeout(now + ms(39_499));
+    assert_ne!(streams.agents[A].explain().pairs[0].reason, Reason::Failed(Failure::ConnectFailed), "TCP may be slow");
     streams.agents[A].handle_timeout(later);
     assert_eq!(streams.agents[A].explain().pairs[0].reason, Reason::Failed(Failure::ConnectFailed), "nobody answered");
     assert_eq!(streams.agents[A].handle_connected(request, None, later), Err(Error::UnknownRequest));
