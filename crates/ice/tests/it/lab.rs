@@ -234,7 +234,7 @@ impl Lab {
 
     pub(crate) fn arrive(&mut self, mut packet: Packet) {
         if self.stun_servers.contains(&packet.to) {
-            let answer = stun_server(&packet);
+            let answer = stun_answer(packet.from, &packet.bytes);
             self.wire.push(Packet { at: self.now + self.delay, from: packet.to, to: packet.from, bytes: answer });
             return;
         }
@@ -296,10 +296,10 @@ pub(crate) fn lite_config(seed: u8) -> Config {
 }
 
 /// Answers a Binding request with the address that it came from, without any authentication.
-fn stun_server(packet: &Packet) -> Vec<u8> {
-    let SocketAddr::V4(from) = packet.from else { panic!("the laboratory's STUN server has IPv4 only") };
+pub(crate) fn stun_answer(from: SocketAddr, request: &[u8]) -> Vec<u8> {
+    let SocketAddr::V4(from) = from else { panic!("the laboratory's STUN server has IPv4 only") };
     let mut answer = vec![1, 1, 0, 12, 0x21, 0x12, 0xa4, 0x42];
-    answer.extend(&packet.bytes[8..20]);
+    answer.extend(&request[8..20]);
     answer.extend([0, 0x20, 0, 8, 0, 1]);
     answer.extend((from.port() ^ 0x2112).to_be_bytes());
     answer.extend((u32::from(*from.ip()) ^ 0x2112_a442).to_be_bytes());

@@ -8,6 +8,7 @@ mod hostile;
 mod lab;
 mod life;
 mod operations;
+mod oracle;
 mod paths;
 mod raw;
 mod rules;

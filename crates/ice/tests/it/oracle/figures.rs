@@ -1,0 +1,92 @@
+//! How fast it is, on the same network.
+
+use std::time::Duration;
+
+use super::RTTS;
+use super::cell::{Cell, Door, Place, Trial, Turn};
+use super::trial::Run;
+use super::verdict::{Base, Remote, judge};
+use crate::lab::ms;
+
+fn cell(doors: [Door; 2], turn: Turn) -> Cell {
+    let place = Place::Apart(doors);
+    Cell { place, turn, relayed: [true; 2], b_is_lite: false, a_controls: true, tcp: false }
+}
+
+/// When each side is usable after both were told all, the controlling side first.
+fn usable_after(cell: Cell, loss: u8, rtt: u64, seed: u64) -> [Duration; 2] {
+    let verdict = judge(cell);
+    let mut run = Run::new(Trial { cell, loss, rtt, trickle: false, seed }, &verdict);
+    while run.usable.contains(&None) {
+        assert!(run.step(Duration::from_secs(45)), "seed {seed} at loss {loss} % and RTT {rtt} ms");
+    }
+    let after = |peer: usize| run.usable[peer].unwrap() - run.begun[peer].unwrap();
+    let controlling = cell.controlling();
+    [after(controlling), after(1 - controlling)]
+}
+
+#[test]
+fn usable_after_one_round_trip() {
+    let open = cell([Door::Open; 2], Turn::None);
+    for rtt in RTTS {
+        for (b_is_lite, a_controls) in [(false, true), (false, false), (true, true)] {
+            let [controlling, controlled] = usable_after(Cell { b_is_lite, a_controls, ..open }, 0, rtt, 1);
+            assert!(controlling <= ms(rtt + 1), "RTT {rtt} ms, lite {b_is_lite}: {controlling:?}");
+            assert!(controlled <= ms(rtt * 3 / 2 + 1), "RTT {rtt} ms, lite {b_is_lite}: {controlled:?}");
+        }
+    }
+}
+
+#[test]
+fn usable_after_one_round_trip_and_25_ms_where_only_relays_work() {
+    for (door, turn) in [(Door::Blocked, Turn::Tcp), (Door::Symmetric, Turn::Udp), (Door::Symmetric, Turn::Tcp)] {
+        for rtt in RTTS {
+            for side in usable_after(cell([door; 2], turn), 0, rtt, 1) {
+                assert!(side <= ms(rtt + 25), "{door:?}, RTT {rtt} ms: {side:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fifth_of_all_packets_lost_costs_little() {
+    for (doors, b_is_lite) in [
+        ([Door::Open; 2], false),
+        ([Door::Open; 2], true),
+        ([Door::PortRestricted; 2], false),
+        ([Door::PortRestricted, Door::Open], true),
+    ] {
+        for rtt in RTTS {
+            let cell = Cell { b_is_lite, ..cell(doors, Turn::None) };
+            let mut times: Vec<_> = (0..200).map(|seed| usable_after(cell, 20, rtt, seed).into_iter().max()).collect();
+            times.sort_unstable();
+            let p95 = times[189].unwrap();
+            assert!(p95 <= ms(3 * rtt + 250), "{doors:?}, RTT {rtt} ms, lite {b_is_lite}: {p95:?}");
+        }
+    }
+}
+
+/// A firewall begins to block UDP: only the relay that is reached by TCP is left. Then it thinks better of it.
+#[test]
+fn a_dead_pair_is_left_within_one_and_a_half_seconds() {
+    let cell = Cell { relayed: [true, false], ..cell([Door::PortRestricted, Door::Open], Turn::Tcp) };
+    let verdict = judge(cell);
+    for (seed, a_controls, b_is_lite) in
+        (0..20).flat_map(|seed| [(seed, true, false), (seed, false, false), (seed, true, true)])
+    {
+        let cell = Cell { a_controls, b_is_lite, ..cell };
+        let trial = Trial { cell, loss: 0, rtt: 50, trickle: false, seed };
+        let mut run = Run::new(trial, &verdict);
+        let begin = Duration::from_secs(8) + ms(seed * 29);
+        while run.step(begin) {}
+        assert_eq!(run.paths()[0], Some((Base::Udp, Remote::Host)), "{trial}");
+        let site = run.world.sites[0];
+        run.world.sim.network_mut().nat_mut(site).update(|nat| nat.udp = false);
+        while run.step(begin + ms(1_500)) {}
+        let relayed = [Some((Base::Relay, Remote::Host)), Some((Base::Udp, Remote::Relay))];
+        assert_eq!(run.paths(), relayed, "{trial}");
+        run.world.sim.network_mut().nat_mut(site).update(|nat| nat.udp = true);
+        while run.step(begin + Duration::from_secs(20)) {}
+        assert_eq!(run.paths(), [Some((Base::Udp, Remote::Host)), Some((Base::Udp, Remote::Mapped))], "{trial}");
+    }
+}

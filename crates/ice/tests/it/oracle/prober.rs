@@ -1,0 +1,93 @@
+//! Finds by brute force which paths work: it sends real datagrams from all that it has to all that it has heard of,
+//! again and again, so that both sides punch holes for each other. It knows nothing of ICE.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
+
+use plenary_wire::FlowId;
+
+use super::wire::{ECHO, PROBE, Piece, TELL, TOLD, address_of, framed, with_address};
+
+#[derive(Debug)]
+pub(crate) struct Prober {
+    me: u8,
+    /// It asks nothing, and answers where it was asked from: what is behind a lite agent.
+    passive: bool,
+    bases: Vec<(FlowId, SocketAddr)>,
+    remotes: BTreeSet<SocketAddr>,
+    /// Where the peer was heard, and on what.
+    heard: BTreeSet<(FlowId, SocketAddr)>,
+    /// Paths on which a question was answered, by whom it was sent to.
+    pub(crate) found: BTreeSet<(FlowId, SocketAddr)>,
+    pub(crate) mapped: Option<SocketAddr>,
+    pub(crate) out: VecDeque<Piece>,
+}
+
+impl Prober {
+    pub(crate) const fn new(me: u8, passive: bool) -> Self {
+        Self {
+            me,
+            passive,
+            bases: Vec::new(),
+            remotes: BTreeSet::new(),
+            heard: BTreeSet::new(),
+            found: BTreeSet::new(),
+            mapped: None,
+            out: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn add_base(&mut self, flow: FlowId, local: SocketAddr) {
+        self.bases.push((flow, local));
+    }
+
+    pub(crate) fn add_remote(&mut self, remote: SocketAddr) {
+        self.remotes.insert(remote);
+    }
+
+    /// Asks how the first base is seen from outside.
+    pub(crate) fn ask_address(&mut self, server: SocketAddr) {
+        let (flow, local) = self.bases[0];
+        self.out.push_back(Piece { flow, local, remote: server, bytes: with_address(TELL, server, &[]) });
+    }
+
+    /// Asks on all paths.
+    pub(crate) fn round(&mut self) {
+        if self.passive {
+            return;
+        }
+        for &(flow, local) in &self.bases {
+            let heard = self.heard.iter().filter(|(on, _)| *on == flow).map(|(_, remote)| remote);
+            for remote in self.remotes.iter().chain(heard).copied().collect::<BTreeSet<_>>() {
+                self.out.push_back(Piece { flow, local, remote, bytes: with_address(PROBE, remote, &[self.me]) });
+            }
+        }
+    }
+
+    pub(crate) fn handle_connected(&mut self, flow: FlowId, local: SocketAddr, remote: SocketAddr) {
+        let bytes = framed(&with_address(PROBE, remote, &[self.me]));
+        self.out.push_back(Piece { flow, local, remote, bytes });
+    }
+
+    pub(crate) fn handle(&mut self, flow: FlowId, local: SocketAddr, remote: SocketAddr, bytes: &[u8], stream: bool) {
+        let asked = address_of(bytes);
+        let ours = bytes.get(7) == Some(&self.me);
+        match bytes[0] {
+            TOLD => self.mapped = Some(asked),
+            PROBE if !ours => {
+                if stream {
+                    self.found.insert((flow, remote));
+                } else {
+                    self.heard.insert((flow, remote));
+                }
+                let echo = with_address(ECHO, asked, &bytes[7..]);
+                let bytes = if stream { framed(&echo) } else { echo };
+                self.out.push_back(Piece { flow, local, remote, bytes });
+            }
+            ECHO if ours && asked == remote => {
+                self.found.insert((flow, remote));
+            }
+            _ => {}
+        }
+    }
+}

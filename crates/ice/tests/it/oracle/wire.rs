@@ -1,0 +1,73 @@
+//! The words that the machines of the oracle speak with each other. None begins as STUN does.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use plenary_wire::FlowId;
+
+/// To a server: what is my address?
+pub(crate) const TELL: u8 = 0x51;
+pub(crate) const TOLD: u8 = 0x52;
+/// From peer to peer; then who asks, and where it was sent.
+pub(crate) const PROBE: u8 = 0x53;
+/// What is said back to it, with the same.
+pub(crate) const ECHO: u8 = 0x54;
+/// Media, with a number.
+pub(crate) const MEDIA: u8 = 0x80;
+pub(crate) const ALLOCATE: u8 = 0xa0;
+pub(crate) const ALLOCATED: u8 = 0xa1;
+/// To a relay: send this to that address.
+pub(crate) const SEND: u8 = 0xa2;
+/// From a relay: this came from that address.
+pub(crate) const DATA: u8 = 0xa3;
+
+/// What a machine sends.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    pub(crate) flow: FlowId,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) bytes: Vec<u8>,
+}
+
+pub(crate) fn with_address(word: u8, address: SocketAddr, rest: &[u8]) -> Vec<u8> {
+    let SocketAddr::V4(address) = address else { panic!("the oracle has IPv4 only") };
+    let mut bytes = vec![word];
+    bytes.extend(address.ip().octets());
+    bytes.extend(address.port().to_be_bytes());
+    bytes.extend(rest);
+    bytes
+}
+
+/// The address after the first byte.
+pub(crate) fn address_of(bytes: &[u8]) -> SocketAddr {
+    let ip = Ipv4Addr::new(bytes[1], bytes[2], bytes[3], bytes[4]);
+    SocketAddr::from((ip, u16::from_be_bytes([bytes[5], bytes[6]])))
+}
+
+pub(crate) fn framed(bytes: &[u8]) -> Vec<u8> {
+    let mut frame = (bytes.len() as u16).to_be_bytes().to_vec();
+    frame.extend(bytes);
+    frame
+}
+
+/// Frames of a stream: 16 bits of length, and so many bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    bytes: Vec<u8>,
+}
+
+impl Frames {
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        self.bytes.extend(bytes);
+        let mut frames = Vec::new();
+        while let Some(head) = self.bytes.first_chunk::<2>() {
+            let end = 2 + usize::from(u16::from_be_bytes(*head));
+            if self.bytes.len() < end {
+                break;
+            }
+            frames.push(self.bytes[2..end].to_vec());
+            self.bytes.drain(..end);
+        }
+        frames
+    }
+}
