@@ -442,10 +442,10 @@ fn a_stream_that_stalls_for_long_still_connects() {
     let now = origin();
     let mut streams = Streams::new(config(2, Role::Controlled), now);
     let (request, _) = streams.connect_request().unwrap();
-    streams.agents[B].handle_accepted(STREAMS[B], address(ENDS[B])).unwrap();
     streams.agents[A].handle_connected(request, Some((STREAMS[A], address(ENDS[A]))), now).unwrap();
     let later = now + ms(12_000);
     streams.agents[A].handle_timeout(later);
+    streams.agents[B].handle_accepted(STREAMS[B], address(ENDS[B]), later).unwrap();
     streams.pump(later);
     assert_eq!(streams.agents[A].state(), State::Completed);
 }

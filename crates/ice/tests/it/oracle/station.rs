@@ -284,12 +284,12 @@ impl Machine for Host {
         }
     }
 
-    fn handle_accepted(&mut self, flow: FlowId, local: SocketAddr, remote: SocketAddr, _now: Instant) {
+    fn handle_accepted(&mut self, flow: FlowId, local: SocketAddr, remote: SocketAddr, now: Instant) {
         let Self::Station(station) = self else { return };
         station.stream_addresses.insert(flow, (local, remote));
         station.streams.insert(flow, (None, Frames::default()));
         if let Brain::Agent(agent) = &mut station.brain {
-            agent.handle_accepted(flow, local).expect("it came to the passive candidate");
+            agent.handle_accepted(flow, local, now).expect("it came to the passive candidate");
         }
     }
 
