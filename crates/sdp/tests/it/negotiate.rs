@@ -324,7 +324,7 @@ fn without_a_group_the_first_that_can_be_is_served() {
 
 // The first of the group describes the transport, and may be a section that is rejected.
 #[test]
-fn the_transport_of_a_rejected_section_is_the_groups_but_not_anothers() {
+fn the_transport_of_a_rejected_section_is_that_of_its_group_and_no_other() {
     let m = |mid: &str, format: &str, lines: &str| {
         format!("m=video 9 UDP/TLS/RTP/SAVPF 96\na=mid:{mid}\na=rtcp-mux\na=rtpmap:96 {format}/90000\n{lines}")
     };

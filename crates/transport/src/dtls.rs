@@ -1,0 +1,212 @@
+//! DTLS by `dimpl`, which stays in this file: datagrams and time in, datagrams and facts out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dimpl::{Dtls, DtlsCertificate, Output, SrtpProfile};
+use plenary_srtp::Profile;
+
+use crate::{Certificate, CloseReason, DtlsRole, DtlsVersion, DtlsVersions};
+
+mod hello;
+mod reason;
+
+pub(crate) use hello::offers_a_suite;
+
+use hello::First;
+
+/// Datagrams that wait to be sent; a flight has 3 at most, and its repetition comes with the timer. The oldest goes.
+const OUTBOX_MAX: usize = 32;
+
+/// Bytes of the largest datagram that is written. Leaves room for IPv6, UDP and a TURN header in the 1280 bytes that
+/// every path of IPv6 carries.
+const MTU: usize = 1180;
+
+/// Beyond this, a timer of `dimpl` means that there is none.
+const IDLE: Duration = Duration::from_secs(86_400);
+
+/// What a handshake is begun with.
+pub(crate) struct Start<'a> {
+    pub(crate) role: DtlsRole,
+    pub(crate) versions: DtlsVersions,
+    pub(crate) certificate: &'a Certificate,
+    /// The first retransmission of each flight.
+    pub(crate) retransmit: Duration,
+    pub(crate) handshake_timeout: Duration,
+}
+
+/// What came of a call.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// The peer's certificate in DER, not yet compared with anything.
+    pub(crate) certificate: Option<Vec<u8>>,
+    /// The profile, and what was exported for it.
+    pub(crate) keys: Option<(Profile, Vec<u8>)>,
+    pub(crate) connected: bool,
+    /// The peer has sent its close alert.
+    pub(crate) goodbye: bool,
+    pub(crate) failed: Option<CloseReason>,
+}
+
+/// One DTLS association.
+pub(crate) struct Association {
+    dtls: Dtls,
+    role: DtlsRole,
+    outbox: VecDeque<Vec<u8>>,
+    due: Option<Instant>,
+}
+
+impl Association {
+    pub(crate) fn start(start: &Start<'_>, now: Instant) -> (Self, Progress) {
+        let config = dimpl::Config::builder()
+            .mtu(MTU)
+            // ICE has proven the address already, and a cookie would cost a round trip.
+            .use_server_cookie(false)
+            .flight_start_rto(start.retransmit)
+            .flight_retries(retries(start.retransmit, start.handshake_timeout))
+            .handshake_timeout(start.handshake_timeout)
+            .build()
+            .expect("the durations are within their ranges");
+        let certificate = DtlsCertificate {
+            certificate: start.certificate.der().to_vec(),
+            private_key: start.certificate.private_key().to_vec(),
+        };
+        let new = match start.versions {
+            DtlsVersions::Dtls12 => Dtls::new_12,
+            DtlsVersions::Dtls13 => Dtls::new_13,
+            DtlsVersions::Both => Dtls::new_auto,
+        };
+        let mut dtls = new(Arc::new(config), certificate, now);
+        dtls.set_active(start.role == DtlsRole::Client);
+        let mut association = Self { dtls, role: start.role, outbox: VecDeque::new(), due: None };
+        let progress = association.handle_timeout(now);
+        (association, progress)
+    }
+
+    pub(crate) const fn role(&self) -> DtlsRole {
+        self.role
+    }
+
+    /// `None` before it is negotiated.
+    pub(crate) fn version(&self) -> Option<DtlsVersion> {
+        let version = self.dtls.protocol_version()?;
+        Some(if version == dimpl::ProtocolVersion::DTLS1_3 { DtlsVersion::Dtls13 } else { DtlsVersion::Dtls12 })
+    }
+
+    /// Takes a datagram in; `None` if it is passed over.
+    pub(crate) fn handle_datagram(&mut self, datagram: &[u8], now: Instant) -> Option<Progress> {
+        if self.role == DtlsRole::Client && self.version().is_none() {
+            // A client of both versions takes any first datagram but the server's hello for the end of it all: one that
+            // came out of order must not be that.
+            match First::of(datagram) {
+                First::Hello => {}
+                First::Alert(alert) => {
+                    return Some(Progress { failed: Some(CloseReason::Alert(alert)), ..Progress::default() });
+                }
+                First::Other => return None,
+            }
+        }
+        let result = self.dtls.handle_timeout(now).and_then(|()| self.dtls.handle_packet(datagram));
+        Some(self.settle(result, now))
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Progress {
+        let result = self.dtls.handle_timeout(now);
+        self.settle(result, now)
+    }
+
+    pub(crate) const fn poll_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Says goodbye, if the handshake is done; else there is nothing to say.
+    pub(crate) fn close(&mut self, now: Instant) {
+        let result = self.dtls.handle_timeout(now).and_then(|()| self.dtls.close());
+        self.settle(result, now);
+    }
+
+    /// The next datagram to send.
+    pub(crate) fn next(&self) -> Option<&[u8]> {
+        self.outbox.front().map(Vec::as_slice)
+    }
+
+    /// The next datagram was sent.
+    pub(crate) fn sent(&mut self) {
+        self.outbox.pop_front();
+    }
+
+    /// Whether nothing waits to be sent.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
+    fn settle(&mut self, result: Result<(), dimpl::Error>, now: Instant) -> Progress {
+        let failed = result.err().map(|error| reason::of(&error));
+        match failed {
+            None => self.drain(now),
+            // The one failure that is followed by an alert for the peer; after others nothing may be asked.
+            Some(CloseReason::NoCertificate) => {
+                self.drain(now);
+                Progress { failed, ..Progress::default() }
+            }
+            Some(_) => {
+                self.due = None;
+                Progress { failed, ..Progress::default() }
+            }
+        }
+    }
+
+    fn drain(&mut self, now: Instant) -> Progress {
+        let mut progress = Progress::default();
+        let mut buffer = vec![0; 2048];
+        loop {
+            match self.dtls.poll_output(&mut buffer) {
+                Output::Packet(bytes) => {
+                    if self.outbox.len() == OUTBOX_MAX {
+                        self.outbox.pop_front();
+                    }
+                    self.outbox.push_back(bytes.to_vec());
+                }
+                Output::BufferTooSmall { needed } => buffer.resize(needed.max(buffer.len() + 1), 0),
+                Output::PeerCert(der) => progress.certificate = Some(der.to_vec()),
+                Output::KeyingMaterial(keys, profile) => progress.keys = Some((profile_of(profile), keys.to_vec())),
+                Output::Connected => progress.connected = true,
+                Output::CloseNotify => progress.goodbye = true,
+                Output::Timeout(due) => {
+                    self.due = (due < now + IDLE).then_some(due);
+                    return progress;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn profile_of(profile: SrtpProfile) -> Profile {
+    match profile {
+        SrtpProfile::AEAD_AES_128_GCM => Profile::AeadAes128Gcm,
+        SrtpProfile::AEAD_AES_256_GCM => Profile::AeadAes256Gcm,
+        // The other that `dimpl` offers and accepts.
+        _ => Profile::Aes128CmHmacSha1_80,
+    }
+}
+
+/// How often a flight is repeated, each time after twice the time, so that it does not end before the handshake does.
+fn retries(first: Duration, handshake_timeout: Duration) -> usize {
+    let doublings = (0..20).take_while(|&times| first * (1 << times) < handshake_timeout).count();
+    doublings + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flight_outlives_the_handshake() {
+        assert_eq!(retries(Duration::from_secs(1), Duration::from_secs(1)), 1);
+        // 0.1 s and twice that each time: after 9 times 51.1 s are over.
+        assert_eq!(retries(Duration::from_millis(100), Duration::from_secs(30)), 10);
+        assert!(retries(Duration::from_millis(10), Duration::from_secs(600)) <= 18);
+    }
+}

@@ -1,0 +1,128 @@
+use thiserror::Error as ThisError;
+
+/// What a caller asked for that can't be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
+#[non_exhaustive]
+pub enum Error {
+    /// The transport is closed, or about to be.
+    #[error("the transport is closed")]
+    Closed,
+    /// DTLS is not done yet: there are no keys.
+    #[error("there are no keys yet")]
+    NoKeys,
+    /// ICE has no pair to send on, or the peer no longer consents.
+    #[error("there is no path to send on")]
+    NoPath,
+    /// Both sides would be the DTLS client, or both the server (RFC 4145 §4).
+    #[error("both sides take the same DTLS role")]
+    Setup,
+    /// The peer's description has no fingerprint of a hash function that is known here.
+    #[error("the description has no fingerprint that is known")]
+    NoFingerprint,
+    /// More fingerprints than [`Parameters::FINGERPRINTS_MAX`](crate::Parameters::FINGERPRINTS_MAX).
+    #[error("too many fingerprints")]
+    Fingerprints,
+    /// The peer is already authenticated by another certificate: new keys need a new transport (RFC 8842 §4).
+    #[error("the peer has another certificate: make a new transport")]
+    NewAssociation,
+    /// SRTP refused the packet; nothing was changed.
+    #[error("SRTP: {0}")]
+    Srtp(#[from] plenary_srtp::Error),
+    /// SRTP refused a packet of a run; those before it are protected and spent.
+    #[error("SRTP: {0}")]
+    Run(#[from] plenary_srtp::RunError),
+}
+
+/// Which field of a `Config` is outside its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// In `ice`.
+    #[error("ice: {0}")]
+    Ice(#[from] plenary_ice::ConfigError),
+    /// In `srtp_sender` or `srtp_receiver`.
+    #[error("srtp: {0}")]
+    Srtp(#[from] plenary_srtp::ConfigError),
+    /// `handshake_timeout` is not from 1 s to 10 minutes.
+    #[error("handshake_timeout is not from 1 s to 10 minutes")]
+    HandshakeTimeout,
+    /// `retransmit` is not from 10 ms to 3 s.
+    #[error("retransmit is not from 10 ms to 3 s")]
+    Retransmit,
+    /// `early_datagrams_max` is above 64.
+    #[error("early_datagrams_max is above 64")]
+    EarlyDatagrams,
+}
+
+/// Why a certificate can't be made or taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// The key is no ECDSA key on P-256 in PKCS #8.
+    #[error("the key is no PKCS #8 key on P-256")]
+    Key,
+    /// The certificate is not of this key.
+    #[error("the certificate is not of this key")]
+    OtherKey,
+    /// The times are before 1970 or after 9999.
+    #[error("the times are outside what a certificate can say")]
+    Time,
+    /// The crypto provider failed: it has no randomness.
+    #[error("the crypto provider failed")]
+    Provider,
+}
+
+/// Why a line of a session description is not what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// A hash function other than SHA-256, SHA-384 and SHA-512: to be passed over.
+    #[error("a hash function that is not used here")]
+    HashFunction,
+    /// Not pairs of hexadecimal digits with colons between them, or not as many as the hash function makes.
+    #[error("not a fingerprint of the hash function's length")]
+    Fingerprint,
+    /// None of `active`, `passive` and `actpass`.
+    #[error("not a role")]
+    Setup,
+}
+
+/// Why a datagram was dropped. Each is counted, see [`Transport::dropped`](crate::Transport::dropped).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// A STUN message that ICE did not take.
+    Ice(plenary_ice::DropReason),
+    /// A media packet that SRTP did not take.
+    Srtp(plenary_srtp::DropReason),
+    /// Media before there are keys.
+    NoKeys,
+    /// Media or DTLS from an address that ICE has not proven.
+    Unproven,
+    /// A DTLS datagram before ICE has a path, and as many as `Config::early_datagrams_max` are kept, or it is larger
+    /// than [`DATAGRAM_MAX`](crate::Config::DATAGRAM_MAX).
+    Early,
+    /// A DTLS datagram that can't be the server's first. (What DTLS itself passes over is `Consumed`.)
+    Dtls,
+    /// Neither STUN, DTLS, RTP nor RTCP.
+    Kind,
+    /// The transport is closed.
+    Closed,
+}
+
+impl DropReason {
+    /// Its place among the counters, if it is one of the transport's own.
+    pub(crate) const fn own(self) -> Option<usize> {
+        match self {
+            Self::Ice(_) | Self::Srtp(_) => None,
+            Self::NoKeys => Some(0),
+            Self::Unproven => Some(1),
+            Self::Early => Some(2),
+            Self::Dtls => Some(3),
+            Self::Kind => Some(4),
+            Self::Closed => Some(5),
+        }
+    }
+
+    pub(crate) const OWN: usize = 6;
+}

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod certificate;
+mod config;
+mod description;
+mod dtls;
+mod early;
+mod error;
+mod event;
+mod fingerprint;
+mod media;
+mod transport;
+
+pub use certificate::Certificate;
+pub use config::{Config, DtlsVersions};
+pub use description::{Parameters, Setup};
+pub use error::{CertificateError, ConfigError, DropReason, Error, ParseError};
+pub use event::{CloseReason, Connected, DtlsRole, DtlsVersion, Event, Path};
+pub use fingerprint::{Fingerprint, HashFunction};
+pub use transport::{Handled, Transport};
+
+// Promises kept at compile time: a transport and its certificate cross threads.
+const _: () = {
+    const fn send<T: Send>() {}
+    const fn sync<T: Sync>() {}
+    send::<Transport>();
+    send::<Certificate>();
+    sync::<Certificate>();
+};

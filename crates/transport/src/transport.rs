@@ -1,0 +1,385 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use plenary_ice::Agent;
+use plenary_wire::{Datagram, Ecn, FlowId, Limit, PacketKind, Transmit};
+
+use crate::dtls::{Association, Progress, Start};
+use crate::early::Early;
+use crate::media::{Media, SIGN_OF_LIFE};
+use crate::{
+    CloseReason, Config, ConfigError, Connected, DropReason, DtlsRole, DtlsVersion, Event, Fingerprint, Parameters,
+    Path,
+};
+
+mod signalling;
+
+/// What became of a datagram: taken, dropped, or media, decrypted in place.
+pub type Handled<'d> = plenary_wire::Handled<'d, DropReason>;
+
+/// One peer: ICE finds the path, DTLS agrees on keys over it, and media goes over it as SRTP. See the crate's front page
+/// for the drive loop.
+pub struct Transport {
+    pub(crate) config: Config,
+    pub(crate) agent: Agent,
+    /// The peer's fingerprints, and our role towards it.
+    pub(crate) remote: Option<Remote>,
+    pub(crate) association: Option<Box<Association>>,
+    /// The peer's certificate, once it was found to be that of its description.
+    pub(crate) certificate: Option<Box<[u8]>>,
+    pub(crate) media: Option<Box<Media>>,
+    pub(crate) path: Option<Path>,
+    /// The last address that ICE called proven, so that media need not ask again.
+    proven: Option<(FlowId, SocketAddr)>,
+    early: Early,
+    events: VecDeque<Event>,
+    pub(crate) closed: Option<CloseReason>,
+    dropped: [u64; DropReason::OWN],
+}
+
+/// What the peer's description said.
+pub(crate) struct Remote {
+    pub(crate) fingerprints: Vec<Fingerprint>,
+    pub(crate) role: DtlsRole,
+}
+
+impl Transport {
+    /// Makes a transport that knows neither its own addresses nor the peer.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the field that is outside its range.
+    pub fn new(config: Config, now: Instant) -> Result<Self, ConfigError> {
+        config.check()?;
+        Ok(Self {
+            agent: Agent::new(config.ice.clone(), now)?,
+            config,
+            remote: None,
+            association: None,
+            certificate: None,
+            media: None,
+            path: None,
+            proven: None,
+            early: Early::default(),
+            events: VecDeque::new(),
+            closed: None,
+            dropped: [0; DropReason::OWN],
+        })
+    }
+
+    /// What the peer is to be told. It changes with [`restart`](Self::restart), and `setup` is settled by
+    /// [`set_remote`](Self::set_remote).
+    pub fn local_parameters(&self) -> Parameters {
+        let fingerprint = self.config.certificate.fingerprint(crate::HashFunction::Sha256);
+        let role = self.remote.as_ref().map(|remote| remote.role);
+        Parameters {
+            ice: self.agent.local_parameters(),
+            fingerprints: vec![fingerprint],
+            setup: role.map_or(self.config.setup, Into::into),
+        }
+    }
+
+    /// ICE, to ask: its state, its pair, and why there is none.
+    pub const fn ice(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// The peer's certificate in DER, once it is known to be that of its description.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        self.certificate.as_deref()
+    }
+
+    /// Why it is closed, if it is.
+    pub const fn closed(&self) -> Option<CloseReason> {
+        self.closed
+    }
+
+    /// How many datagrams were dropped for this reason.
+    pub fn dropped(&self, reason: DropReason) -> u64 {
+        match reason {
+            DropReason::Ice(reason) => u64::from(self.agent.dropped(reason)),
+            DropReason::Srtp(reason) => self.media.as_ref().map_or(0, |media| media.receiver.stats().dropped(reason)),
+            _ => reason.own().map_or(0, |own| self.dropped[own]),
+        }
+    }
+
+    /// Takes in a datagram, or one frame of a TCP stream ([`Deframer`](plenary_ice::Deframer)). Media is handed back,
+    /// decrypted where it lies.
+    pub fn handle_datagram<'d>(&mut self, datagram: Datagram<'d>, now: Instant) -> Handled<'d> {
+        if self.closed.is_some() {
+            return self.drop(DropReason::Closed);
+        }
+        match PacketKind::of(datagram.bytes) {
+            Some(kind @ (PacketKind::Rtp | PacketKind::Rtcp)) => self.handle_media(datagram, kind, now),
+            Some(PacketKind::Stun) => {
+                let handled = self.agent.handle_datagram(datagram, now).map_dropped(DropReason::Ice);
+                self.advance(now);
+                handled
+            }
+            Some(PacketKind::Dtls) => match self.handle_dtls(&datagram, now) {
+                Ok(()) => Handled::Consumed,
+                Err(reason) => self.drop(reason),
+            },
+            _ => self.drop(DropReason::Kind),
+        }
+    }
+
+    fn drop<'d>(&mut self, reason: DropReason) -> Handled<'d> {
+        if let Some(own) = reason.own() {
+            self.dropped[own] = self.dropped[own].saturating_add(1);
+        }
+        Handled::Dropped(reason)
+    }
+
+    fn handle_media<'d>(&mut self, datagram: Datagram<'d>, kind: PacketKind, now: Instant) -> Handled<'d> {
+        let Datagram { flow, remote, bytes, .. } = datagram;
+        if !self.is_proven(flow, remote) {
+            return self.drop(DropReason::Unproven);
+        }
+        let Some(media) = &mut self.media else { return self.drop(DropReason::NoKeys) };
+        let handled = match kind {
+            PacketKind::Rtp => media.receiver.unprotect_rtp(bytes, now).map(Handled::Rtp),
+            _ => media.receiver.unprotect_rtcp(bytes, now).map(Handled::Rtcp),
+        };
+        match handled {
+            Ok(handled) => {
+                if media.told_at.is_none_or(|at| now.saturating_duration_since(at) >= SIGN_OF_LIFE) {
+                    media.told_at = Some(now);
+                    self.agent.note_authenticated(flow, remote, now);
+                    self.advance(now);
+                }
+                handled
+            }
+            Err(reason) => self.drop(DropReason::Srtp(reason)),
+        }
+    }
+
+    /// Whether the peer is at this address. ICE need not be asked again before it has run again.
+    fn is_proven(&mut self, flow: FlowId, remote: SocketAddr) -> bool {
+        if self.proven == Some((flow, remote)) {
+            return true;
+        }
+        let proven = self.agent.is_proven(flow, remote);
+        if proven {
+            self.proven = Some((flow, remote));
+        }
+        proven
+    }
+
+    fn handle_dtls(&mut self, datagram: &Datagram<'_>, now: Instant) -> Result<(), DropReason> {
+        let (flow, remote) = (datagram.flow, datagram.remote);
+        if self.path.is_none() && self.association.is_none() {
+            let kept = self.early.keep(flow, remote, datagram.bytes, self.config.early_datagrams_max);
+            return if kept { Ok(()) } else { Err(DropReason::Early) };
+        }
+        if !self.is_proven(flow, remote) {
+            return Err(DropReason::Unproven);
+        }
+        self.feed_dtls(datagram.bytes, now)
+    }
+
+    /// Hands DTLS a datagram from a proven address. A server begins with the first.
+    fn feed_dtls(&mut self, bytes: &[u8], now: Instant) -> Result<(), DropReason> {
+        if self.association.is_none() {
+            if !crate::dtls::offers_a_suite(bytes, self.config.dtls_server) {
+                self.end(CloseReason::NoCommonCipher);
+                return Ok(());
+            }
+            self.start_dtls(now);
+        }
+        let association = self.association.as_mut().ok_or(DropReason::Dtls)?;
+        let progress = association.handle_datagram(bytes, now).ok_or(DropReason::Dtls)?;
+        self.settle(progress, now);
+        Ok(())
+    }
+
+    /// The instant of [`poll_timeout`](Self::poll_timeout) has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.agent.handle_timeout(now);
+        if self.closed.is_none()
+            && let Some(association) = &mut self.association
+            && association.poll_timeout().is_some_and(|due| due <= now)
+        {
+            let progress = association.handle_timeout(now);
+            self.settle(progress, now);
+        }
+        self.advance(now);
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); changed by every other call but the pure accessors.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.closed.is_some() {
+            return None;
+        }
+        let dtls = self.association.as_ref().and_then(|association| association.poll_timeout());
+        [self.agent.poll_timeout(), dtls].into_iter().flatten().min()
+    }
+
+    /// Writes the next datagram of ICE or DTLS, if there is one and it fits. Media is the caller's to send, see
+    /// [`protect_rtp`](Self::protect_rtp).
+    pub fn poll_transmit(&mut self, now: Instant, limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
+        if let Some(transmit) = self.agent.poll_transmit(now, limit, out) {
+            return Some(transmit);
+        }
+        let transmit = self.transmit_dtls(limit, out);
+        if self.closed.is_some() && self.association.as_ref().is_none_or(|association| association.is_drained()) {
+            self.finish();
+        }
+        transmit
+    }
+
+    fn transmit_dtls(&mut self, limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
+        let path = self.path?;
+        let association = self.association.as_mut()?;
+        let datagram = association.next()?;
+        let overhead = if path.framed { 2 } else { 0 };
+        if limit.segments == 0 || datagram.len() + overhead > limit.bytes {
+            return None;
+        }
+        let start = out.len();
+        if path.framed {
+            plenary_ice::write_frame(datagram, out).expect("DTLS datagrams are shorter than a frame can be");
+        } else {
+            out.extend_from_slice(datagram);
+        }
+        association.sent();
+        let range = start..out.len();
+        let Path { flow, local, remote, .. } = path;
+        Some(Transmit { flow, local, remote, segment: range.len(), range, ecn: Ecn::NotEct })
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        match self.agent.poll_event() {
+            Some(plenary_ice::Event::Selected(selected)) => Some(Event::PathChanged(selected.into())),
+            Some(event) => Some(Event::Ice(event)),
+            None => self.events.pop_front(),
+        }
+    }
+
+    /// Says goodbye to the peer and stops: what [`poll_transmit`](Self::poll_transmit) still has is to be sent, once.
+    pub fn close(&mut self, now: Instant) {
+        if self.closed.is_none() {
+            if let Some(association) = &mut self.association {
+                association.close(now);
+            }
+            self.end(CloseReason::Local);
+        }
+    }
+
+    /// Takes note of what ICE has come to, and begins DTLS when it may.
+    pub(crate) fn advance(&mut self, now: Instant) {
+        self.proven = None;
+        self.path = self.agent.selected().map(Path::from);
+        if self.closed.is_some() || self.path.is_none() {
+            return;
+        }
+        if self.association.is_none() && self.remote.as_ref().is_some_and(|remote| remote.role == DtlsRole::Client) {
+            self.start_dtls(now);
+        }
+        while let Some((flow, remote, bytes)) = self.early.take() {
+            let fed =
+                if self.is_proven(flow, remote) { self.feed_dtls(&bytes, now) } else { Err(DropReason::Unproven) };
+            if let Err(reason) = fed {
+                let _ = self.drop(reason);
+            }
+        }
+    }
+
+    fn start_dtls(&mut self, now: Instant) {
+        let (Some(remote), Some(selected)) = (&self.remote, self.agent.selected()) else { return };
+        if self.closed.is_some() {
+            return;
+        }
+        let role = remote.role;
+        let versions = if role == DtlsRole::Client { self.config.dtls_client } else { self.config.dtls_server };
+        // RFC 9147 §5.8.2 allows less than 1 s where the round-trip time is known. A quarter less must still be more
+        // than it.
+        let from_rtt = |rtt: Duration| (rtt * 3 / 2 + Duration::from_millis(20)).min(Duration::from_secs(3));
+        let start = Start {
+            role,
+            versions,
+            certificate: &self.config.certificate,
+            retransmit: selected.rtt.map_or(self.config.retransmit, from_rtt),
+            handshake_timeout: self.config.handshake_timeout,
+        };
+        let (association, progress) = Association::start(&start, now);
+        self.association = Some(Box::new(association));
+        self.settle(progress, now);
+    }
+
+    /// Acts on what DTLS has come to.
+    fn settle(&mut self, progress: Progress, now: Instant) {
+        if let Some(certificate) = progress.certificate {
+            let allowed =
+                self.remote.as_ref().is_some_and(|it| Fingerprint::any_matches(&it.fingerprints, &certificate));
+            if !allowed {
+                // RFC 8122 §6.2: the session ends. Nothing of the handshake's next flight may leave.
+                self.association = None;
+                return self.end(CloseReason::Fingerprint);
+            }
+            self.certificate = Some(certificate.into());
+        }
+        if let Some(reason) = progress.failed {
+            return self.end(reason);
+        }
+        if progress.connected
+            && let Err(reason) = self.connect(progress.keys)
+        {
+            if let Some(association) = &mut self.association {
+                association.close(now);
+            }
+            return self.end(reason);
+        }
+        if progress.goodbye {
+            self.end(CloseReason::Peer);
+        }
+    }
+
+    /// The handshake is done: from here on there is media.
+    fn connect(&mut self, keys: Option<(plenary_srtp::Profile, Vec<u8>)>) -> Result<(), CloseReason> {
+        let association = self.association.as_ref().ok_or(CloseReason::Handshake)?;
+        if self.certificate.is_none() {
+            return Err(CloseReason::NoCertificate);
+        }
+        let (profile, exported) = keys.ok_or(CloseReason::NoSrtpProfile)?;
+        let role = association.role();
+        let media = Media::new(profile, &exported, role, &self.config).ok_or(CloseReason::NoSrtpProfile)?;
+        let version = association.version().unwrap_or(DtlsVersion::Dtls12);
+        self.media = Some(Box::new(media));
+        self.events.push_back(Event::Connected(Connected { version, role, profile }));
+        Ok(())
+    }
+
+    /// Ends it, but for the goodbye that may wait to be sent.
+    fn end(&mut self, reason: CloseReason) {
+        if self.closed.is_some() {
+            return;
+        }
+        self.closed = Some(reason);
+        self.events.push_back(Event::Closed(reason));
+        self.early.clear();
+        let waits = self.association.as_ref().is_some_and(|association| !association.is_drained());
+        if !waits || self.path.is_none() {
+            self.finish();
+        }
+    }
+
+    fn finish(&mut self) {
+        self.association = None;
+        self.path = None;
+        self.agent.close();
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("ice", &self.agent)
+            .field("path", &self.path)
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,193 @@
+//! What strangers and liars can do.
+
+use std::net::SocketAddr;
+
+use plenary_transport::{
+    CloseReason, Config, ConfigError, DropReason, Error, HashFunction, Parameters, Setup, Transport,
+};
+
+use crate::lab::{A, B, Lab, certificate, config, ms, rtp};
+
+#[test]
+fn a_wrong_fingerprint_ends_it_before_any_media() {
+    for setup in [Setup::Active, Setup::Passive] {
+        let mut b = config(B);
+        b.setup = setup;
+        let mut lab = Lab::new(1, 50, 0, [config(A), b]);
+        let now = lab.sim.now();
+        lab.tell(A, B);
+        // The signalling said that B is someone else.
+        let known = lab.transport(B).local_parameters();
+        let lie = Parameters { fingerprints: vec![certificate(2).fingerprint(HashFunction::Sha256)], ..known };
+        lab.transport_mut(A).set_remote(lie, now).unwrap();
+        lab.run(5000);
+        assert_eq!(lab.closed(A), Some(CloseReason::Fingerprint), "{setup:?}");
+        assert!(lab.connected(A).is_none());
+        let mut packet = [rtp(1), vec![0; 16]].concat();
+        assert_eq!(lab.transport_mut(A).protect_rtp(&mut packet, None), Err(Error::Closed));
+        let remote = lab.peer(B).local;
+        lab.inject(A, remote, &packet);
+        assert_eq!(lab.peer(A).dropped.last(), Some(&DropReason::Closed));
+        assert!(lab.peer(A).rtp.is_empty());
+        assert_eq!(lab.transport(A).peer_certificate(), None);
+    }
+}
+
+#[test]
+fn media_before_keys_is_dropped_and_counted() {
+    let mut lab = Lab::signalled(1, 100, 0, [config(A), config(B)]);
+    lab.run(120); // ICE is done, DTLS is not
+    let remote = lab.peer(A).local;
+    for sequence in 0..5 {
+        lab.inject(B, remote, &rtp(sequence));
+    }
+    lab.inject(B, remote, &[0x80, 201, 0, 1, 0, 0, 0, 9]);
+    assert_eq!(lab.transport(B).dropped(DropReason::NoKeys), 6);
+    assert!(lab.peer(B).rtp.is_empty());
+}
+
+#[test]
+fn what_comes_from_elsewhere_is_dropped_whatever_it_is() {
+    let mut lab = Lab::plain();
+    let stranger: SocketAddr = "203.0.113.9:9".parse().unwrap();
+    let hello = lab.peer(A).came.iter().find(|it| it[0] == 22).cloned().expect("the answerer is the client");
+    lab.send_rtp(A, 1);
+    lab.run(100);
+    let packet = lab.peer(B).came.iter().rfind(|it| it[0] == 0x80).cloned().unwrap();
+    lab.inject(B, stranger, &packet);
+    lab.inject(A, stranger, &hello);
+    assert_eq!(lab.transport(B).dropped(DropReason::Unproven), 1);
+    assert_eq!(lab.transport(A).dropped(DropReason::Unproven), 1);
+    lab.run(1000);
+    assert_eq!(lab.peer(B).rtp.len(), 1);
+}
+
+#[test]
+fn forged_and_replayed_datagrams_change_nothing() {
+    let mut lab = Lab::plain();
+    lab.send_rtp(A, 1);
+    lab.run(100);
+    let genuine: Vec<_> = lab.peer(B).came.clone();
+    // Everything that was heard, once more, as it was and with each of a few bits flipped.
+    for bytes in &genuine {
+        lab.forge(A, bytes);
+        for place in [0, 1, 3, 11, 12, 13, 20, bytes.len() - 1] {
+            let mut bytes = bytes.clone();
+            let place = place.min(bytes.len() - 1);
+            bytes[place] ^= 0x15;
+            lab.forge(A, &bytes);
+        }
+        lab.run(20);
+    }
+    // An alert in the clear, which anybody can write: close and fatal.
+    for alert in [[1, 0], [2, 40], [2, 0]] {
+        let record = [&[21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 99, 0, 2][..], &alert].concat();
+        lab.forge(A, &record);
+    }
+    lab.forge(A, &[]);
+    lab.forge(A, &[0x17]);
+    lab.forge(A, &[70, 0, 0, 0]);
+    lab.run(1000);
+    assert_eq!(lab.closed(B), None);
+    assert_eq!(lab.peer(B).rtp.len(), 1, "the replay is dropped");
+    lab.send_rtp(A, 2);
+    lab.run(100);
+    assert_eq!(lab.peer(B).rtp.len(), 2);
+    assert!(lab.transport(B).dropped(DropReason::Srtp(plenary_srtp::DropReason::Replayed)) >= 1);
+    assert!(lab.transport(B).dropped(DropReason::Srtp(plenary_srtp::DropReason::NotAuthentic)) >= 1);
+    assert!(lab.transport(B).dropped(DropReason::Kind) >= 1);
+}
+
+// Nothing but STUN is answered before ICE has proven the address, and what is kept is bounded.
+#[test]
+fn a_flood_before_ice_is_done_is_not_answered_and_holds_little() {
+    let mut lab = Lab::new(1, 50, 0, [config(A), config(B)]);
+    let hello = [&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0x8c, 1][..], &[7; 1200]].concat();
+    let answered = lab.peer(A).written.len();
+    for number in 0..10_000_u32 {
+        let stranger = SocketAddr::from((number.to_be_bytes(), 1000));
+        lab.inject(A, stranger, &hello);
+        lab.inject(A, stranger, &rtp(number as u16));
+    }
+    assert_eq!(lab.transport(A).dropped(DropReason::Early), 10_000 - 8);
+    assert_eq!(lab.transport(A).dropped(DropReason::Unproven), 10_000);
+    lab.run(1000);
+    assert_eq!(lab.peer(A).written.len(), answered);
+    // It does not keep the peer away either: only its retransmission is needed.
+    lab.signal();
+    lab.run(2000);
+    assert!(lab.keys_after().is_some());
+    assert_eq!(lab.transport(A).dropped(DropReason::Early), 10_000 - 8);
+    assert_eq!(lab.transport(A).dropped(DropReason::Unproven), 10_000 + 8);
+}
+
+#[test]
+fn a_datagram_of_dtls_that_comes_before_the_path_is_kept() {
+    // B hears of A late: until then it can't know that A's hello, which comes at 75 ms, is A's.
+    let mut a = config(A);
+    a.setup = Setup::Active;
+    let mut lab = Lab::new(1, 50, 0, [a, config(B)]);
+    lab.tell(B, A);
+    lab.run(80);
+    assert_eq!(lab.peer(B).came.iter().filter(|it| it[0] == 22).count(), 1);
+    lab.tell(A, B);
+    lab.run(1000);
+    let hellos = lab.peer(B).came.iter().filter(|it| it[0] == 22 && it[13] == 1).count();
+    let keys = lab.keys_after().expect("they connect");
+    println!("hellos {hellos}, keys after {keys:?}");
+    assert_eq!(lab.transport(B).dropped(DropReason::Early), 0);
+    assert!(keys <= ms(250), "{keys:?}");
+}
+
+/// The hello of a client that has cipher suites for RSA certificates only.
+fn rsa_hello() -> Vec<u8> {
+    let extensions = [
+        0, 10, 0, 4, 0, 2, 0, 23, // supported groups: P-256
+        0, 11, 0, 2, 1, 0, // point formats
+        0, 13, 0, 4, 0, 2, 4, 1, // signature algorithms: rsa_pkcs1_sha256
+        0, 14, 0, 5, 0, 2, 0, 7, 0, // use_srtp
+        0, 23, 0, 0, // extended master secret
+    ];
+    let mut body = vec![0xfe, 0xfd];
+    body.extend([7; 32]);
+    body.extend([0, 0, 0, 4, 0xc0, 0x2f, 0xc0, 0x30, 1, 0, 0, extensions.len() as u8]);
+    body.extend(extensions);
+    let length = body.len() as u8;
+    let mut record = vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, length + 12];
+    record.extend([1, 0, 0, length, 0, 0, 0, 0, 0, 0, 0, length]);
+    record.extend(body);
+    record
+}
+
+#[test]
+fn a_peer_with_rsa_only_ends_with_a_reason() {
+    // As a client: it offers nothing that goes with our certificate.
+    let mut lab = Lab::signalled(1, 100, 0, [config(A), config(B)]);
+    lab.run(110);
+    let remote = lab.peer(B).local;
+    lab.inject(A, remote, &rsa_hello());
+    lab.run(1);
+    assert_eq!(lab.closed(A), Some(CloseReason::NoCommonCipher));
+    // As a server: it answers our hello with the alert handshake_failure.
+    let mut lab = Lab::signalled(1, 100, 0, [config(A), config(B)]);
+    lab.run(110);
+    let remote = lab.peer(A).local;
+    lab.inject(B, remote, &[21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40]);
+    lab.run(1);
+    assert_eq!(lab.closed(B), Some(CloseReason::Alert(40)));
+}
+
+#[test]
+fn a_configuration_out_of_range_is_named() {
+    let now = Lab::plain().sim.now();
+    let refused = |change: fn(&mut Config)| {
+        let mut config = config(A);
+        change(&mut config);
+        Transport::new(config, now).unwrap_err()
+    };
+    assert_eq!(refused(|it| it.handshake_timeout = ms(999)), ConfigError::HandshakeTimeout);
+    assert_eq!(refused(|it| it.retransmit = ms(9)), ConfigError::Retransmit);
+    assert_eq!(refused(|it| it.early_datagrams_max = 65), ConfigError::EarlyDatagrams);
+    assert_eq!(refused(|it| it.ice.pacing = ms(1)), ConfigError::Ice(plenary_ice::ConfigError::Pacing));
+    assert_eq!(refused(|it| it.srtp_receiver.window = 1), ConfigError::Srtp(plenary_srtp::ConfigError::Window));
+}

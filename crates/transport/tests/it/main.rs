@@ -1,0 +1,7 @@
+//! Two transports, and a network between them, in virtual time.
+
+mod arbitrary;
+mod handshake;
+mod hostile;
+mod lab;
+mod life;
