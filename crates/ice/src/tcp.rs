@@ -22,7 +22,7 @@ pub(crate) struct Stream {
 }
 
 impl Agent {
-    /// Answers [`Event::Connect`](crate::Event::Connect): the stream's flow and local address, or `None` if the
+    /// Answers [`Event::Connect`]: the stream's flow and local address, or `None` if the
     /// connection could not be opened. From then on its frames come by [`handle_datagram`](Self::handle_datagram).
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Agent {
     }
 
     /// A stream was accepted at a passive candidate. The peer's check comes by it, and makes the pair; if none comes for
-    /// `Config::check_timeout`, [`Event::CloseStream`](crate::Event::CloseStream) does.
+    /// `Config::check_timeout`, [`Event::CloseStream`] does.
     ///
     /// # Errors
     ///
