@@ -119,7 +119,8 @@ impl ProfileLevelId {
     #[must_use]
     pub fn with_level(self, level: H264Level) -> Self {
         let mut constraints = self.constraints;
-        if is_older(self.profile_idc) {
+        // With other levels than 1.1 the flag means nothing, and stays as it came.
+        if is_older(self.profile_idc) && level != self.level {
             constraints = if level == H264Level::L1_B { constraints | SET3 } else { constraints & !SET3 };
         }
         Self { constraints, level, ..self }
@@ -193,6 +194,13 @@ mod tests {
 
     fn id(digits: &str) -> ProfileLevelId {
         ProfileLevelId::parse(digits).unwrap()
+    }
+
+    #[test]
+    fn its_own_level_changes_nothing() {
+        for digits in ["42701f", "42f00b", "42e00b", "4d001f"] {
+            assert_eq!(id(digits).with_level(id(digits).level()).to_string(), digits);
+        }
     }
 
     // RFC 6184 §8.1, table 5, a pair or more for each row.
