@@ -19,6 +19,10 @@ struct Parts {
 }
 
 impl Certificate {
+    /// Bytes of the largest certificate that can be ours: it is sent in each handshake. One of [`generate`](Self::generate)
+    /// has some 330.
+    pub const DER_MAX: usize = 4096;
+
     /// Makes a self-signed certificate with a new key, valid from an hour before `now` for `lifetime` from `now`.
     /// Peers go by the fingerprint and seldom look at the times; browsers use 30 days. Key, serial number and signature
     /// are drawn from the crypto provider's own random source.
@@ -51,8 +55,11 @@ impl Certificate {
     ///
     /// # Errors
     ///
-    /// [`CertificateError`] if the key is not on P-256, or the certificate is not of this key.
+    /// [`CertificateError`] if the key is not on P-256, the certificate is not of this key, or is too large.
     pub fn from_der(certificate: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
+        if certificate.len() > Self::DER_MAX {
+            return Err(CertificateError::Size);
+        }
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, key).map_err(|_| CertificateError::Key)?;
         let public = pair.public_key().as_ref();
         if !certificate.windows(public.len()).any(|window| window == public) {
@@ -109,6 +116,8 @@ mod tests {
         let mixed = Certificate::from_der(one.der(), two.private_key());
         assert_eq!(mixed.unwrap_err(), CertificateError::OtherKey);
         assert_eq!(Certificate::from_der(one.der(), b"key").unwrap_err(), CertificateError::Key);
+        let long = [one.der(), &[0; Certificate::DER_MAX]].concat();
+        assert_eq!(Certificate::from_der(&long, one.private_key()).unwrap_err(), CertificateError::Size);
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Bytes of the largest DTLS datagram that is kept until there is a path.
+    /// Bytes of the largest DTLS datagram that is taken: what Ethernet carries. Peers stay below, as DTLS knows no
+    /// fragments but those of its handshake.
     pub const DATAGRAM_MAX: usize = 1500;
 
     /// The defaults. `entropy` is 32 bytes from the operating system's random source, for this transport alone.

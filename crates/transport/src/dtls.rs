@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use dimpl::{Dtls, DtlsCertificate, Output, SrtpProfile};
 use plenary_srtp::Profile;
 
-use crate::{Certificate, CloseReason, DtlsRole, DtlsVersion, DtlsVersions};
+use crate::{Certificate, CloseReason, Config, DtlsRole, DtlsVersion, DtlsVersions};
 
 mod hello;
 mod reason;
+mod record;
 
 pub(crate) use hello::offers_a_suite;
 
@@ -18,6 +19,13 @@ use hello::First;
 
 /// Datagrams that wait to be sent; a flight has 3 at most, and its repetition comes with the timer. The oldest goes.
 const OUTBOX_MAX: usize = 32;
+
+/// Records of handshake messages that are not whole or not in order; with one more the handshake ends. A flight has some
+/// 6, and of its repetition only what was missing is kept. `dimpl` takes 5 kB for each, and 9 kB in 1.3.
+const INBOX_MAX: usize = 16;
+
+/// Bytes of the largest certificate that can come: all records that wait are part of it.
+const CERTIFICATE_MAX: usize = INBOX_MAX * Config::DATAGRAM_MAX;
 
 /// Bytes of the largest datagram that is written. Leaves room for IPv6, UDP and a TURN header in the 1280 bytes that
 /// every path of IPv6 carries.
@@ -55,12 +63,19 @@ pub(crate) struct Association {
     role: DtlsRole,
     outbox: VecDeque<Vec<u8>>,
     due: Option<Instant>,
+    /// The least time between two timers.
+    pause: Duration,
+    /// When the last timer was due.
+    woken_at: Instant,
+    /// Whether the peer's certificate has come.
+    has_certificate: bool,
 }
 
 impl Association {
     pub(crate) fn start(start: &Start<'_>, now: Instant) -> (Self, Progress) {
         let config = dimpl::Config::builder()
             .mtu(MTU)
+            .max_queue_rx(INBOX_MAX)
             // ICE has proven the address already, and a cookie would cost a round trip.
             .use_server_cookie(false)
             .flight_start_rto(start.retransmit)
@@ -79,7 +94,16 @@ impl Association {
         };
         let mut dtls = new(Arc::new(config), certificate, now);
         dtls.set_active(start.role == DtlsRole::Client);
-        let mut association = Self { dtls, role: start.role, outbox: VecDeque::new(), due: None };
+        let mut association = Self {
+            dtls,
+            role: start.role,
+            outbox: VecDeque::new(),
+            due: None,
+            // Half of what a retransmission waits at least, as its time is varied by a quarter.
+            pause: start.retransmit / 2,
+            woken_at: now,
+            has_certificate: false,
+        };
         let progress = association.handle_timeout(now);
         (association, progress)
     }
@@ -107,11 +131,16 @@ impl Association {
                 First::Other => return None,
             }
         }
-        let result = self.dtls.handle_timeout(now).and_then(|()| self.dtls.handle_packet(datagram));
+        let mut result = self.dtls.handle_timeout(now);
+        // One by one: of several, `dimpl` judges all by the first, and passes over what is new behind what is old.
+        for record in record::records(datagram) {
+            result = result.and_then(|()| self.dtls.handle_packet(record));
+        }
         Some(self.settle(result, now))
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Progress {
+        self.woken_at = now;
         let result = self.dtls.handle_timeout(now);
         self.settle(result, now)
     }
@@ -159,22 +188,30 @@ impl Association {
 
     fn drain(&mut self, now: Instant) -> Progress {
         let mut progress = Progress::default();
-        let mut buffer = vec![0; 2048];
+        let mut small = [0; Config::DATAGRAM_MAX];
+        // `dimpl` panics where a certificate finds no room, and says so only of other things.
+        let mut large = if self.has_certificate { Vec::new() } else { vec![0; CERTIFICATE_MAX] };
         loop {
-            match self.dtls.poll_output(&mut buffer) {
+            let buffer = if large.is_empty() { &mut small[..] } else { &mut large };
+            match self.dtls.poll_output(buffer) {
                 Output::Packet(bytes) => {
                     if self.outbox.len() == OUTBOX_MAX {
                         self.outbox.pop_front();
                     }
                     self.outbox.push_back(bytes.to_vec());
                 }
-                Output::BufferTooSmall { needed } => buffer.resize(needed.max(buffer.len() + 1), 0),
-                Output::PeerCert(der) => progress.certificate = Some(der.to_vec()),
+                Output::BufferTooSmall { needed } => large.resize(needed, 0),
+                Output::PeerCert(der) => {
+                    self.has_certificate = true;
+                    progress.certificate = Some(der.to_vec());
+                }
                 Output::KeyingMaterial(keys, profile) => progress.keys = Some((profile_of(profile), keys.to_vec())),
                 Output::Connected => progress.connected = true,
                 Output::CloseNotify => progress.goodbye = true,
                 Output::Timeout(due) => {
-                    self.due = (due < now + IDLE).then_some(due);
+                    // In 1.3 `dimpl` is due at once as long as a part of the peer's flight is missing, each time for
+                    // one more ACK.
+                    self.due = (due < now + IDLE).then(|| due.max(self.woken_at + self.pause));
                     return progress;
                 }
                 _ => {}

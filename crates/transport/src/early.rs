@@ -3,8 +3,6 @@ use std::net::SocketAddr;
 
 use plenary_wire::FlowId;
 
-use crate::Config;
-
 /// DTLS datagrams that came before ICE had a path: they are answered by nothing, and judged when it has one.
 #[derive(Debug, Default)]
 pub(crate) struct Early {
@@ -14,7 +12,7 @@ pub(crate) struct Early {
 impl Early {
     /// Keeps it, and answers whether there was room.
     pub(crate) fn keep(&mut self, flow: FlowId, remote: SocketAddr, bytes: &[u8], datagrams_max: u16) -> bool {
-        let fits = bytes.len() <= Config::DATAGRAM_MAX && self.datagrams.len() < usize::from(datagrams_max);
+        let fits = self.datagrams.len() < usize::from(datagrams_max);
         if fits {
             self.datagrams.push_back((flow, remote, bytes.into()));
         }
@@ -39,7 +37,6 @@ mod tests {
     fn no_more_is_kept_than_allowed() {
         let mut early = Early::default();
         let remote = SocketAddr::from(([192, 0, 2, 1], 1));
-        assert!(!early.keep(FlowId(0), remote, &[20; 1501], 2));
         assert!(early.keep(FlowId(0), remote, &[20; 1500], 2));
         assert!(early.keep(FlowId(0), remote, &[21], 2));
         assert!(!early.keep(FlowId(0), remote, &[22], 2));

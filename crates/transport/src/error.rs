@@ -64,6 +64,9 @@ pub enum CertificateError {
     /// The certificate is not of this key.
     #[error("the certificate is not of this key")]
     OtherKey,
+    /// The certificate is larger than [`DER_MAX`](crate::Certificate::DER_MAX).
+    #[error("the certificate is larger than 4096 bytes")]
+    Size,
     /// The times are before 1970 or after 9999.
     #[error("the times are outside what a certificate can say")]
     Time,
@@ -99,9 +102,10 @@ pub enum DropReason {
     NoKeys,
     /// Media or DTLS from an address that ICE has not proven.
     Unproven,
-    /// A DTLS datagram before ICE has a path, and as many as `Config::early_datagrams_max` are kept, or it is larger
-    /// than [`DATAGRAM_MAX`](crate::Config::DATAGRAM_MAX).
+    /// A DTLS datagram before ICE has a path, and as many as `Config::early_datagrams_max` are kept.
     Early,
+    /// A DTLS datagram larger than [`DATAGRAM_MAX`](crate::Config::DATAGRAM_MAX).
+    Size,
     /// A DTLS datagram that can't be the server's first. (What DTLS itself passes over is `Consumed`.)
     Dtls,
     /// Neither STUN, DTLS, RTP nor RTCP.
@@ -118,11 +122,12 @@ impl DropReason {
             Self::NoKeys => Some(0),
             Self::Unproven => Some(1),
             Self::Early => Some(2),
-            Self::Dtls => Some(3),
-            Self::Kind => Some(4),
-            Self::Closed => Some(5),
+            Self::Size => Some(3),
+            Self::Dtls => Some(4),
+            Self::Kind => Some(5),
+            Self::Closed => Some(6),
         }
     }
 
-    pub(crate) const OWN: usize = 6;
+    pub(crate) const OWN: usize = 7;
 }

@@ -170,6 +170,9 @@ impl Transport {
 
     fn handle_dtls(&mut self, datagram: &Datagram<'_>, now: Instant) -> Result<(), DropReason> {
         let (flow, remote) = (datagram.flow, datagram.remote);
+        if datagram.bytes.len() > Config::DATAGRAM_MAX {
+            return Err(DropReason::Size);
+        }
         if self.path.is_none() && self.association.is_none() {
             let kept = self.early.keep(flow, remote, datagram.bytes, self.config.early_datagrams_max);
             return if kept { Ok(()) } else { Err(DropReason::Early) };

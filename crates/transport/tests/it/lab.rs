@@ -39,6 +39,8 @@ pub(crate) struct Peer {
     pub(crate) came: Vec<Vec<u8>>,
     /// Whether each ClientHello is sent in two datagrams, as if it were large.
     pub(crate) splits_hello: bool,
+    /// The number of the DTLS datagram, from 0, that is lost on its way.
+    pub(crate) loses: Option<usize>,
     outgoing: VecDeque<(Path, Vec<u8>)>,
 }
 
@@ -69,7 +71,12 @@ impl Machine for Peer {
         }
         let mut transmit = self.transport.poll_transmit(now, limit, out)?;
         let bytes = transmit.bytes(out).to_vec();
+        let number = self.written.iter().filter(|(_, first, _)| *first >= 4).count();
         self.written.push((now, bytes[0], bytes.len()));
+        if bytes[0] >= 4 && self.loses == Some(number) {
+            out.truncate(transmit.range.start);
+            return self.poll_transmit(now, limit, out);
+        }
         if self.splits_hello && bytes[0] == 22 && bytes[13] == 1 {
             let [first, second] = split(&bytes);
             out.truncate(transmit.range.start);
@@ -157,6 +164,7 @@ impl Lab {
                 written: Vec::new(),
                 came: Vec::new(),
                 splits_hello: false,
+                loses: None,
                 outgoing: VecDeque::new(),
             };
             sim.place(node, peer);
