@@ -127,8 +127,8 @@ impl World {
         let sender = SenderConfig { ssrcs_max: SENDER_SSRCS_MAX, window, encrypt_rtcp };
         let receiver = ReceiverConfig { ssrcs_max: RECEIVER_SSRCS_MAX, window, idle: IDLE, accept_clear_rtcp };
         Self {
-            sender: Sender::new(&key, sender).expect("in range"),
             receiver: Receiver::new(&key, receiver).expect("in range"),
+            sender: Sender::new(key, sender).expect("in range"),
             profile,
             window: window.into(),
             now,

@@ -7,7 +7,8 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::{Error, Profile};
 
 /// A master key and its salt, for one direction: the keys of all SSRCs come from it. Overwritten when dropped.
-#[derive(Clone)]
+///
+/// It can't be cloned: a [`Sender`](crate::Sender) takes it, so that no other sender uses its indexes again.
 pub struct MasterKey {
     profile: Profile,
     /// The first `profile.key_len()` bytes count.

@@ -64,17 +64,17 @@ struct Stream {
 const _: () = assert!(size_of::<Stream>() == 32, "what the documentation of ssrcs_max says, less the SSRC");
 
 impl Sender {
-    /// A sender that has protected nothing yet. A key must have one sender only, ever.
+    /// A sender that has protected nothing yet. A key must have one sender only, ever: it is spent here.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] names the field that is out of its range.
-    pub fn new(master: &MasterKey, mut config: SenderConfig) -> Result<Self, ConfigError> {
+    pub fn new(master: MasterKey, mut config: SenderConfig) -> Result<Self, ConfigError> {
         crate::check_limits(config.ssrcs_max, &mut config.window)?;
         Ok(Self {
             config,
             profile: master.profile(),
-            cipher: Cipher::new(master),
+            cipher: Cipher::new(&master),
             streams: Streams::new(),
             rtp_packets: 0,
             rtcp_packets: 0,
@@ -220,7 +220,7 @@ mod tests {
 
     fn sender() -> Sender {
         let master = MasterKey::new(Profile::AeadAes128Gcm, &[7; 16], &[9; 12]).unwrap();
-        Sender::new(&master, SenderConfig::default()).unwrap()
+        Sender::new(master, SenderConfig::default()).unwrap()
     }
 
     fn rtp(sequence: u16) -> [u8; 38] {

@@ -81,8 +81,8 @@ impl Config {
             return Err(ConfigError::EarlyDatagrams);
         }
         let any = MasterKey::new(Profile::AeadAes128Gcm, &[0; 16], &[0; 12]).expect("of the profile's lengths");
-        Sender::new(&any, self.srtp_sender.clone())?;
         Receiver::new(&any, self.srtp_receiver.clone())?;
+        Sender::new(any, self.srtp_sender.clone())?;
         Ok(())
     }
 }

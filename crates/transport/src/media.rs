@@ -22,7 +22,7 @@ impl Media {
     pub(crate) fn new(profile: Profile, exported: &[u8], role: DtlsRole, config: &Config) -> Option<Self> {
         let (client, server) = MasterKey::from_dtls(profile, exported).ok()?;
         let (ours, theirs) = if role == DtlsRole::Client { (client, server) } else { (server, client) };
-        let sender = Sender::new(&ours, config.srtp_sender.clone()).ok()?;
+        let sender = Sender::new(ours, config.srtp_sender.clone()).ok()?;
         let receiver = Receiver::new(&theirs, config.srtp_receiver.clone()).ok()?;
         Some(Self { sender, receiver, told_at: None })
     }

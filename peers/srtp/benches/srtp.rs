@@ -155,7 +155,7 @@ macro_rules! profile {
 
             /// A packet of this length, protected by us: all of them speak the same.
             fn protected(len: usize) -> impl FnMut() -> Vec<u8> {
-                let mut sender = Sender::new(&master(PROFILE), SenderConfig::default()).unwrap();
+                let mut sender = Sender::new(master(PROFILE), SenderConfig::default()).unwrap();
                 let sequence = Cell::new(0);
                 move || {
                     let mut packet = packet(len);
@@ -178,7 +178,7 @@ macro_rules! profile {
 
             #[divan::bench(args = LENGTHS)]
             fn protect_plenary(bencher: Bencher<'_, '_>, len: usize) {
-                let mut sender = Sender::new(&master(PROFILE), SenderConfig::default()).unwrap();
+                let mut sender = Sender::new(master(PROFILE), SenderConfig::default()).unwrap();
                 let (mut packet, sequence) = (packet(len), Cell::new(0));
                 packet.truncate(len + PROFILE.rtp_overhead());
                 bencher.bench_local(|| {

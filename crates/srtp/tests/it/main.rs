@@ -15,7 +15,7 @@ fn key(profile: Profile) -> MasterKey {
 }
 
 fn sender(profile: Profile) -> Sender {
-    Sender::new(&key(profile), SenderConfig::default()).unwrap()
+    Sender::new(key(profile), SenderConfig::default()).unwrap()
 }
 
 fn receiver(profile: Profile) -> Receiver {

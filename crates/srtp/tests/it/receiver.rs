@@ -135,7 +135,7 @@ fn idle_ssrcs_leave_when_room_is_needed() {
 fn rtcp_in_the_clear_needs_permission() {
     for profile in Profile::ALL {
         let config = SenderConfig { encrypt_rtcp: false, ..SenderConfig::default() };
-        let mut sender = Sender::new(&key(profile), config).unwrap();
+        let mut sender = Sender::new(key(profile), config).unwrap();
         let packet = rtcp(1);
         let protected = protect_rtcp(&mut sender, packet.clone());
         assert_eq!(protected[..packet.len()], packet);

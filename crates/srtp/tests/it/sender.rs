@@ -91,7 +91,7 @@ fn a_retired_ssrc_uses_no_index_twice() {
 #[test]
 fn ssrcs_are_limited_and_none_is_forgotten() {
     let config = SenderConfig { ssrcs_max: 2, ..SenderConfig::default() };
-    let mut sender = Sender::new(&key(Profile::AeadAes128Gcm), config).unwrap();
+    let mut sender = Sender::new(key(Profile::AeadAes128Gcm), config).unwrap();
     protect(&mut sender, rtp(1, 1), None);
     protect_rtcp(&mut sender, rtcp(2));
     sender.retire(Ssrc(1));
@@ -177,7 +177,7 @@ fn what_is_no_packet_is_refused() {
 
 #[test]
 fn limits_out_of_range_are_named() {
-    let new = |config| Sender::new(&key(Profile::AeadAes128Gcm), config).map(|_| ());
+    let new = |config| Sender::new(key(Profile::AeadAes128Gcm), config).map(|_| ());
     let config = SenderConfig::default;
     assert_eq!(new(SenderConfig { ssrcs_max: 0, ..config() }), Err(ConfigError::SsrcsMax));
     assert_eq!(new(SenderConfig { ssrcs_max: 65_537, ..config() }), Err(ConfigError::SsrcsMax));
@@ -185,7 +185,7 @@ fn limits_out_of_range_are_named() {
     assert_eq!(new(SenderConfig { window: 32_769, ..config() }), Err(ConfigError::Window));
     // A window is rounded up to a power of two.
     let config = SenderConfig { window: 65, ..config() };
-    let mut sender = Sender::new(&key(Profile::AeadAes128Gcm), config).unwrap();
+    let mut sender = Sender::new(key(Profile::AeadAes128Gcm), config).unwrap();
     assert_eq!(attempt(&mut sender, 1000, None), Ok(()));
     assert_eq!(attempt(&mut sender, 1000 - 127, None), Ok(()));
     assert_eq!(attempt(&mut sender, 1000 - 128, None), Err(Error::IndexTooOld));

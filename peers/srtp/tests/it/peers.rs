@@ -29,8 +29,8 @@ impl Peer {
         let (key, salt) = key_and_salt(profile);
         let master = MasterKey::new(profile, &key, &salt).unwrap();
         Self::Plenary(Box::new(Plenary {
-            sender: Sender::new(&master, SenderConfig::default()).unwrap(),
             receiver: Receiver::new(&master, ReceiverConfig::default()).unwrap(),
+            sender: Sender::new(master, SenderConfig::default()).unwrap(),
             now: crate::start(),
         }))
     }
