@@ -264,9 +264,9 @@ impl World {
         let sequence = index as u16;
         let estimate = match self.received.get(&ssrc) {
             None if self.is_full() => return Err(DropReason::TooManySsrcs),
-            None => u64::from(sequence),
+            None => first(0, index),
             Some(known) => match known.rtp.last() {
-                None => u64::from(known.first_roc) << 16 | u64::from(sequence),
+                None => first(known.first_roc, index),
                 Some(&highest) => {
                     let estimate = closest(highest, sequence).ok_or(DropReason::TooOld)?;
                     in_window(&known.rtp, estimate, self.window)?;
@@ -337,6 +337,13 @@ impl World {
             self.settle(ssrc).first_roc = roc;
         }
     }
+}
+
+/// Where the first packet of an SSRC is looked for: behind the first wrap too, if it is there.
+fn first(roc: u32, index: u64) -> u64 {
+    let (sequence, next) = (index & 0xffff, u64::from(roc) + 1);
+    let turn = if sequence < 0x8000 && index >> 16 == next { next } else { next - 1 };
+    turn << 16 | sequence
 }
 
 /// Replayed, too old, or neither.

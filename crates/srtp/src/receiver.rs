@@ -11,6 +11,9 @@ use crate::{ConfigError, DropReason, Error, MasterKey, Profile, Stats};
 /// 64 at least.
 const RTCP_WINDOW: u32 = 128;
 
+/// The longest first packet of an SSRC that is tried at two indexes: what an MTU lets through.
+const FIRST_MAX: usize = 1500;
+
 /// What a [`Receiver`] is given beside its key.
 #[derive(Clone, Debug)]
 pub struct ReceiverConfig {
@@ -104,8 +107,8 @@ impl Receiver {
         self.streams.len()
     }
 
-    /// Says in which 2^16 the first RTP packet of an SSRC will be: for one that joins a stream that has long been
-    /// running, and was told. Without it a new SSRC is taken to begin at 0.
+    /// Says in which 2^16 the first RTP packet of an SSRC will be, or the one before: for one that joins a stream that
+    /// has long been running, and was told. Without it a new SSRC is taken to begin at 0.
     ///
     /// # Errors
     ///
@@ -174,24 +177,50 @@ impl Receiver {
         }
         let header = RtpHeader::read(&packet[..end]).ok_or(DropReason::Malformed)?;
         let place = self.place(header.ssrc, now).ok_or(DropReason::TooManySsrcs)?;
-        let index = match place {
-            Place::Known(known) => {
-                let stream = self.streams.at(known);
-                let index = estimate(stream.rtp.next(), stream.first_roc, header.sequence);
-                let index = index.ok_or(DropReason::TooOld)?;
+        let known = if let Place::Known(known) = place { Some(self.streams.at(known)) } else { None };
+        let index = match known {
+            Some(stream) if stream.rtp.next() > 0 => {
+                let index = estimate(stream.rtp.next(), header.sequence).ok_or(DropReason::TooOld)?;
                 stream.rtp.check(index).map_err(DropReason::from)?;
+                if index >= RTP_INDEXES {
+                    return Err(DropReason::KeyExhausted);
+                }
+                let opened = self.cipher.unprotect_rtp(packet, header.len, header.ssrc, index);
+                opened.map_err(|_| DropReason::NotAuthentic)?;
                 index
             }
-            Place::New | Place::InsteadOf(_) => u64::from(header.sequence),
+            _ => self.open_first(packet, &header, known.map_or(0, |stream| stream.first_roc))?,
         };
-        if index >= RTP_INDEXES {
-            return Err(DropReason::KeyExhausted);
-        }
-        let opened = self.cipher.unprotect_rtp(packet, header.len, header.ssrc, index);
-        opened.map_err(|_| DropReason::NotAuthentic)?;
         let window = self.config.window;
         self.settle(place, header.ssrc, now).rtp.mark(index, window);
         Ok(end)
+    }
+
+    /// Unprotects the first RTP packet of an SSRC, and says its index.
+    ///
+    /// RFC 3711 §3.3.1: the rollover counter begins at 0, or where the caller says. Of a stream that began shortly before
+    /// a wrap, all packets up to it may have been lost: the next counter is tried as well, since with the wrong one no
+    /// packet of the stream would ever be authentic. A forged SSRC costs twice for that, and not more than that.
+    #[cold]
+    fn open_first(&self, packet: &mut [u8], header: &RtpHeader, roc: u32) -> Result<u64, DropReason> {
+        let index = u64::from(roc) << 16 | u64::from(header.sequence);
+        let next = index + (1 << 16);
+        // Half a turn is as far as any receiver follows.
+        let has_next = header.sequence < 0x8000 && next < RTP_INDEXES;
+        // Whatever is not authentic may be overwritten.
+        let mut copy = [0; FIRST_MAX];
+        let mut copy = copy.get_mut(..packet.len()).filter(|_| has_next);
+        if let Some(copy) = &mut copy {
+            copy.copy_from_slice(packet);
+        }
+        if self.cipher.unprotect_rtp(packet, header.len, header.ssrc, index).is_ok() {
+            return Ok(index);
+        }
+        let copy = copy.ok_or(DropReason::NotAuthentic)?;
+        let opened = self.cipher.unprotect_rtp(copy, header.len, header.ssrc, next);
+        opened.map_err(|_| DropReason::NotAuthentic)?;
+        packet.copy_from_slice(copy);
+        Ok(next)
     }
 
     fn open_rtcp(&mut self, packet: &mut [u8], now: Instant) -> Result<usize, DropReason> {

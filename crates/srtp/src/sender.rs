@@ -116,7 +116,7 @@ impl Sender {
             (Some(index), _) => index,
             (None, Some(place)) => {
                 let next = self.streams.at(place).rtp.next();
-                estimate(next, 0, header.sequence).ok_or(Error::IndexTooOld)?
+                estimate(next, header.sequence).ok_or(Error::IndexTooOld)?
             }
             (None, None) => u64::from(header.sequence),
         };

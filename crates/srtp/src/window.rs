@@ -87,13 +87,11 @@ impl Window {
 
 /// RFC 3711 §3.3.1 and appendix A: the index closest to the highest so far that ends with `sequence`.
 ///
-/// `next` is one above the highest index so far; 0 before the first packet, which is taken to be in the 2^16 of `roc`.
-/// The result may lie beyond [`RTP_INDEXES`]; `None` is an index from before the first of all.
+/// `next` is one above the highest index so far; 0 before the first packet, which is taken to be in the first 2^16. The
+/// result may lie beyond [`RTP_INDEXES`]; `None` is an index from before the first of all.
 #[inline]
-pub(crate) fn estimate(next: u64, roc: u32, sequence: u16) -> Option<u64> {
-    let Some(highest) = next.checked_sub(1) else {
-        return Some(u64::from(roc) << 16 | u64::from(sequence));
-    };
+pub(crate) fn estimate(next: u64, sequence: u16) -> Option<u64> {
+    let Some(highest) = next.checked_sub(1) else { return Some(u64::from(sequence)) };
     let (roc, last) = (highest >> 16, highest as u16);
     let roc = if last < 0x8000 {
         if sequence.saturating_sub(last) > 0x8000 { roc.checked_sub(1)? } else { roc }
@@ -172,7 +170,7 @@ mod tests {
         // RFC 3711 §3.3.1: of the three candidates, the one closest to the highest index.
         #[test]
         fn the_estimate_is_the_closest_candidate(highest in 0..RTP_INDEXES, sequence: u16) {
-            let index = estimate(highest + 1, 0, sequence);
+            let index = estimate(highest + 1, sequence);
             let closest = (-1..=1i64)
                 .map(|turn| (((highest >> 16) as i64 + turn) << 16) | i64::from(sequence))
                 .min_by_key(|candidate| candidate.abs_diff(highest as i64))
@@ -199,8 +197,8 @@ mod tests {
             (at(0, 0x0002), 0xffff, None),
             (at(0xffff_ffff, 0xffff), 0, Some(RTP_INDEXES)),
         ] {
-            assert_eq!(estimate(next, 3, sequence), expected, "{next:x} {sequence:x}");
+            assert_eq!(estimate(next, sequence), expected, "{next:x} {sequence:x}");
         }
-        assert_eq!(estimate(0, 3, 9), Some(0x3_0009));
+        assert_eq!(estimate(0, 9), Some(9));
     }
 }

@@ -180,6 +180,53 @@ fn reordering_across_a_wrap_is_followed() {
     }
 }
 
+// A sender may begin anywhere below 2^16. What is lost up to its first wrap must not cost all that follows.
+#[test]
+fn packets_lost_before_the_first_wrap_do_not_lose_the_stream() {
+    for profile in Profile::ALL {
+        let mut sender = sender(profile);
+        let mut sent: Vec<_> = (0xfff0..0x1_0008u64)
+            .map(|index| (index as u16, protect(&mut sender, rtp(1, index as u16), Some(index))))
+            .collect();
+        let (mut report, mut alone, mut reported) =
+            (protect_rtcp(&mut sender, rtcp(1)), receiver(profile), receiver(profile));
+        assert!(reported.unprotect_rtcp(&mut report, start()).is_ok(), "its SSRC is known, not its RTP");
+        sent.rotate_left(0x15);
+        assert_eq!(sent[0].0, 5, "the first that arrives is behind the wrap, the rest is late");
+        for receiver in [&mut alone, &mut reported] {
+            for (sequence, packet) in &sent {
+                assert_eq!(receiver.unprotect_rtp(&mut packet.clone(), start()), Ok(&mut rtp(1, *sequence)[..]));
+                let again = receiver.unprotect_rtp(&mut packet.clone(), start()).map(|_| ());
+                assert_eq!(again, Err(DropReason::Replayed));
+            }
+            assert_eq!(receiver.stats().dropped_total(), 0x18);
+        }
+    }
+}
+
+#[test]
+fn the_first_packet_is_looked_for_in_two_turns_and_no_further() {
+    for profile in Profile::ALL {
+        let mut sender = sender(profile);
+        let mut open = |told: Option<u32>, index: u64, len: usize| {
+            let mut packet = rtp(index as u32, index as u16);
+            packet.resize(len - profile.rtp_overhead(), 9);
+            let mut receiver = receiver(profile);
+            if let Some(roc) = told {
+                receiver.expect_rollover(Ssrc(index as u32), roc, start()).unwrap();
+            }
+            let mut protected = protect(&mut sender, packet.clone(), Some(index));
+            receiver.unprotect_rtp(&mut protected, start()).map(|clear| assert_eq!(clear, packet))
+        };
+        let refused = Err(DropReason::NotAuthentic);
+        assert_eq!([open(None, 0x1_0000, 1500), open(None, 0x1_7fff, 100)], [Ok(()); 2]);
+        assert_eq!([open(None, 0x1_0001, 1501), open(None, 0x1_8000, 100), open(None, 0x2_0000, 100)], [refused; 3]);
+        assert_eq!([open(Some(6), 0x6_ffff, 1501), open(Some(6), 0x7_0003, 100)], [Ok(()); 2]);
+        assert_eq!([open(Some(6), 0x5_0003, 100), open(Some(6), 0x8_0003, 100)], [refused; 2]);
+        assert_eq!(open(Some(u32::MAX), 0x7_0009, 100), refused, "there is no turn behind the last");
+    }
+}
+
 // The rollover counter of a receiver starts at 0: what was sent before its first packet is none of its business.
 #[test]
 fn packets_from_before_the_first_turn_are_too_old() {
