@@ -102,7 +102,7 @@ impl Traffic {
         Packet { rtcp: true, bytes }
     }
 
-    /// Puts a packet on the path, and takes off what arrives now: all that is left after the last packet.
+    /// Puts a packet on the path, and takes off what arrives now. What is still on it at the end never does.
     pub(crate) fn carry(&mut self, packet: Packet, protected: Vec<u8>) -> Vec<Delivery> {
         let mut arrived = Vec::new();
         if self.flush {
