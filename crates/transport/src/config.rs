@@ -34,11 +34,12 @@ pub struct Config {
     /// As DTLS server: 1.2 by default. In 1.3 the server takes the *client's* first SRTP profile, which of Chromium is
     /// AES-CM: several times dearer than the GCM that the server takes in 1.2.
     pub dtls_server: DtlsVersions,
-    /// How long the handshake may take; from 1 s to 10 minutes. 30 s by default.
+    /// How long it may take from the first path to keys; from 1 s to 10 minutes. 30 s by default.
     pub handshake_timeout: Duration,
-    /// The first retransmission of DTLS where ICE knows no round-trip time (a lite agent never does); from 10 ms to 3 s.
-    /// 200 ms by default. Else it is 1.5 times that of ICE, and 20 ms. Each is varied by a quarter, and each after it in
-    /// a flight doubled.
+    /// The first retransmission of DTLS where no round-trip time is known; from 10 ms to 3 s. 200 ms by default. Else it
+    /// is 1.5 times that of ICE, and 20 ms; a lite agent, which measures none, takes the time from the peer's first check
+    /// to the start of DTLS for it, if that is less. Up to an eighth is added, each is varied by a quarter, and each
+    /// after it in a flight doubled.
     pub retransmit: Duration,
     /// DTLS datagrams kept until ICE has a path: their sender may have one sooner. 8 by default, at most 64, of
     /// [`DATAGRAM_MAX`](Self::DATAGRAM_MAX) bytes each.

@@ -1,7 +1,7 @@
 //! DTLS by `dimpl`, which stays in this file: datagrams and time in, datagrams and facts out.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use dimpl::{Dtls, DtlsCertificate, Output, SrtpProfile};
@@ -41,7 +41,6 @@ pub(crate) struct Start<'a> {
     pub(crate) certificate: &'a Certificate,
     /// The first retransmission of each flight.
     pub(crate) retransmit: Duration,
-    pub(crate) handshake_timeout: Duration,
 }
 
 /// What came of a call.
@@ -73,16 +72,6 @@ pub(crate) struct Association {
 
 impl Association {
     pub(crate) fn start(start: &Start<'_>, now: Instant) -> (Self, Progress) {
-        let config = dimpl::Config::builder()
-            .mtu(MTU)
-            .max_queue_rx(INBOX_MAX)
-            // ICE has proven the address already, and a cookie would cost a round trip.
-            .use_server_cookie(false)
-            .flight_start_rto(start.retransmit)
-            .flight_retries(retries(start.retransmit, start.handshake_timeout))
-            .handshake_timeout(start.handshake_timeout)
-            .build()
-            .expect("the durations are within their ranges");
         let certificate = DtlsCertificate {
             certificate: start.certificate.der().to_vec(),
             private_key: start.certificate.private_key().to_vec(),
@@ -92,7 +81,7 @@ impl Association {
             DtlsVersions::Dtls13 => Dtls::new_13,
             DtlsVersions::Both => Dtls::new_auto,
         };
-        let mut dtls = new(Arc::new(config), certificate, now);
+        let mut dtls = new(configuration(start.retransmit), certificate, now);
         dtls.set_active(start.role == DtlsRole::Client);
         let mut association = Self {
             dtls,
@@ -229,10 +218,29 @@ fn profile_of(profile: SrtpProfile) -> Profile {
     }
 }
 
-/// How often a flight is repeated, each time after twice the time, so that it does not end before the handshake does.
-fn retries(first: Duration, handshake_timeout: Duration) -> usize {
-    let doublings = (0..20).take_while(|&times| first * (1 << times) < handshake_timeout).count();
-    doublings + 1
+/// What `dimpl` is configured with. Each time one is made it tries all its algorithms, which takes longer than a handshake:
+/// so there are a few, made once, and the next longer one is taken.
+fn configuration(retransmit: Duration) -> Arc<dimpl::Config> {
+    static MADE: [OnceLock<Arc<dimpl::Config>>; 50] = [const { OnceLock::new() }; 50];
+    let (mut first, mut step) = (Duration::from_millis(10), 0);
+    while first < retransmit && step + 1 < MADE.len() {
+        first += first / 8;
+        step += 1;
+    }
+    let make = || {
+        let config = dimpl::Config::builder()
+            .mtu(MTU)
+            .max_queue_rx(INBOX_MAX)
+            // ICE has proven the address already, and a cookie would cost a round trip.
+            .use_server_cookie(false)
+            .flight_start_rto(first)
+            // The transport ends it sooner.
+            .flight_retries(20)
+            .handshake_timeout(IDLE)
+            .build();
+        Arc::new(config.expect("the durations are within their ranges"))
+    };
+    Arc::clone(MADE[step].get_or_init(make))
 }
 
 #[cfg(test)]
@@ -240,10 +248,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flight_outlives_the_handshake() {
-        assert_eq!(retries(Duration::from_secs(1), Duration::from_secs(1)), 1);
-        // 0.1 s and twice that each time: after 9 times 51.1 s are over.
-        assert_eq!(retries(Duration::from_millis(100), Duration::from_secs(30)), 10);
-        assert!(retries(Duration::from_millis(10), Duration::from_secs(600)) <= 18);
+    fn the_first_retransmission_is_a_little_later_and_never_sooner() {
+        for milliseconds in [10, 11, 20, 95, 200, 1000, 2999, 3000] {
+            let asked = Duration::from_millis(milliseconds);
+            let first = configuration(asked).flight_start_rto();
+            assert!(first >= asked && first <= asked * 9 / 8, "{asked:?}: {first:?}");
+        }
+        assert!(Arc::ptr_eq(&configuration(Duration::from_millis(95)), &configuration(Duration::from_millis(100))));
     }
 }

@@ -33,6 +33,10 @@ pub struct Transport {
     pub(crate) path: Option<Path>,
     /// The last address that ICE called proven, so that media need not ask again.
     proven: Option<(FlowId, SocketAddr)>,
+    /// When the peer was first heard, before DTLS has begun.
+    heard_at: Option<Instant>,
+    /// When there must be keys; known from when there was a path.
+    keys_by: Option<Instant>,
     early: Early,
     events: VecDeque<Event>,
     pub(crate) closed: Option<CloseReason>,
@@ -62,6 +66,8 @@ impl Transport {
             media: None,
             path: None,
             proven: None,
+            heard_at: None,
+            keys_by: None,
             early: Early::default(),
             events: VecDeque::new(),
             closed: None,
@@ -114,7 +120,11 @@ impl Transport {
         match PacketKind::of(datagram.bytes) {
             Some(kind @ (PacketKind::Rtp | PacketKind::Rtcp)) => self.handle_media(datagram, kind, now),
             Some(PacketKind::Stun) => {
+                let (flow, remote) = (datagram.flow, datagram.remote);
                 let handled = self.agent.handle_datagram(datagram, now).map_dropped(DropReason::Ice);
+                if self.heard_at.is_none() && self.agent.is_proven(flow, remote) {
+                    self.heard_at = Some(now);
+                }
                 self.advance(now);
                 handled
             }
@@ -173,7 +183,7 @@ impl Transport {
         if datagram.bytes.len() > Config::DATAGRAM_MAX {
             return Err(DropReason::Size);
         }
-        if self.path.is_none() && self.association.is_none() {
+        if !self.may_begin() && self.association.is_none() {
             let kept = self.early.keep(flow, remote, datagram.bytes, self.config.early_datagrams_max);
             return if kept { Ok(()) } else { Err(DropReason::Early) };
         }
@@ -181,6 +191,11 @@ impl Transport {
             return Err(DropReason::Unproven);
         }
         self.feed_dtls(datagram.bytes, now)
+    }
+
+    /// Whether there is a path, and it is known who should be at its end.
+    const fn may_begin(&self) -> bool {
+        self.path.is_some() && self.remote.is_some()
     }
 
     /// Hands DTLS a datagram from a proven address. A server begins with the first.
@@ -201,6 +216,9 @@ impl Transport {
     /// The instant of [`poll_timeout`](Self::poll_timeout) has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.agent.handle_timeout(now);
+        if self.keys_due().is_some_and(|due| due <= now) {
+            self.end(CloseReason::HandshakeTimeout);
+        }
         if self.closed.is_none()
             && let Some(association) = &mut self.association
             && association.poll_timeout().is_some_and(|due| due <= now)
@@ -217,7 +235,11 @@ impl Transport {
             return None;
         }
         let dtls = self.association.as_ref().and_then(|association| association.poll_timeout());
-        [self.agent.poll_timeout(), dtls].into_iter().flatten().min()
+        [self.agent.poll_timeout(), dtls, self.keys_due()].into_iter().flatten().min()
+    }
+
+    fn keys_due(&self) -> Option<Instant> {
+        self.keys_by.filter(|_| self.media.is_none())
     }
 
     /// Writes the next datagram of ICE or DTLS, if there is one and it fits. Media is the caller's to send, see
@@ -276,9 +298,10 @@ impl Transport {
     pub(crate) fn advance(&mut self, now: Instant) {
         self.proven = None;
         self.path = self.agent.selected().map(Path::from);
-        if self.closed.is_some() || self.path.is_none() {
+        if self.closed.is_some() || !self.may_begin() {
             return;
         }
+        self.keys_by.get_or_insert(now + self.config.handshake_timeout);
         if self.association.is_none() && self.remote.as_ref().is_some_and(|remote| remote.role == DtlsRole::Client) {
             self.start_dtls(now);
         }
@@ -292,25 +315,26 @@ impl Transport {
     }
 
     fn start_dtls(&mut self, now: Instant) {
-        let (Some(remote), Some(selected)) = (&self.remote, self.agent.selected()) else { return };
-        if self.closed.is_some() {
-            return;
-        }
+        let Some(remote) = self.remote.as_ref().filter(|_| self.closed.is_none()) else { return };
         let role = remote.role;
         let versions = if role == DtlsRole::Client { self.config.dtls_client } else { self.config.dtls_server };
-        // RFC 9147 §5.8.2 allows less than 1 s where the round-trip time is known. A quarter less must still be more
-        // than it.
-        let from_rtt = |rtt: Duration| (rtt * 3 / 2 + Duration::from_millis(20)).min(Duration::from_secs(3));
-        let start = Start {
-            role,
-            versions,
-            certificate: &self.config.certificate,
-            retransmit: selected.rtt.map_or(self.config.retransmit, from_rtt),
-            handshake_timeout: self.config.handshake_timeout,
-        };
+        let start = Start { role, versions, certificate: &self.config.certificate, retransmit: self.retransmit(now) };
         let (association, progress) = Association::start(&start, now);
         self.association = Some(Box::new(association));
         self.settle(progress, now);
+    }
+
+    /// The first retransmission. RFC 9147 §5.8.2 allows less than 1 s where the round-trip time is known.
+    fn retransmit(&self, now: Instant) -> Duration {
+        // A quarter less must still be more than it.
+        let from_rtt = |rtt: Duration| (rtt * 3 / 2 + Duration::from_millis(20)).min(Duration::from_secs(3));
+        if let Some(rtt) = self.agent.selected().and_then(|selected| selected.rtt) {
+            return from_rtt(rtt);
+        }
+        // A lite agent knows none. But what has led to DTLS was the answer to the first check: so it is no longer than
+        // what has gone by since then, if any has.
+        let since = self.heard_at.map(|at| now.saturating_duration_since(at)).filter(|since| !since.is_zero());
+        since.map_or(self.config.retransmit, |since| from_rtt(since).min(self.config.retransmit))
     }
 
     /// Acts on what DTLS has come to.

@@ -6,7 +6,7 @@ use plenary_transport::{
     CloseReason, Config, ConfigError, DropReason, Error, HashFunction, Parameters, Setup, Transport,
 };
 
-use crate::lab::{A, B, Lab, certificate, config, ms, rtp};
+use crate::lab::{A, B, Lab, certificate, config, lite_config, ms, rtp};
 
 #[test]
 fn a_wrong_fingerprint_ends_it_before_any_media() {
@@ -137,6 +137,23 @@ fn a_datagram_of_dtls_that_comes_before_the_path_is_kept() {
     println!("hellos {hellos}, keys after {keys:?}");
     assert_eq!(lab.transport(B).dropped(DropReason::Early), 0);
     assert!(keys <= ms(250), "{keys:?}");
+}
+
+// A lite agent has a path as soon as it is told of one, and may hear of the peer's certificate much later.
+#[test]
+fn a_hello_that_comes_before_the_description_is_kept() {
+    let mut lab = Lab::new(1, 50, 0, [config(A), lite_config(B)]);
+    lab.tell(B, A);
+    let now = lab.sim.now();
+    let offer = lab.transport(B).local_parameters();
+    lab.transport_mut(A).set_remote(Parameters { setup: Setup::Passive, ..offer }, now).unwrap();
+    lab.run(200);
+    assert!(lab.transport(B).path().is_some());
+    assert!(lab.peer(B).came.iter().filter(|it| it[0] == 22).count() >= 1);
+    lab.tell(A, B);
+    lab.run(80);
+    assert!(lab.keys_after().is_some(), "without a retransmission");
+    assert!(lab.peer(B).dropped.is_empty(), "{:?}", lab.peer(B).dropped);
 }
 
 /// The hello of a client that has cipher suites for RSA certificates only.

@@ -41,6 +41,8 @@ pub(crate) struct Peer {
     pub(crate) splits_hello: bool,
     /// The number of the DTLS datagram, from 0, that is lost on its way.
     pub(crate) loses: Option<usize>,
+    /// Whether all of them are.
+    pub(crate) mute: bool,
     outgoing: VecDeque<(Path, Vec<u8>)>,
 }
 
@@ -73,7 +75,7 @@ impl Machine for Peer {
         let bytes = transmit.bytes(out).to_vec();
         let number = self.written.iter().filter(|(_, first, _)| *first >= 4).count();
         self.written.push((now, bytes[0], bytes.len()));
-        if bytes[0] >= 4 && self.loses == Some(number) {
+        if bytes[0] >= 4 && (self.mute || self.loses == Some(number)) {
             out.truncate(transmit.range.start);
             return self.poll_transmit(now, limit, out);
         }
@@ -165,6 +167,7 @@ impl Lab {
                 came: Vec::new(),
                 splits_hello: false,
                 loses: None,
+                mute: false,
                 outgoing: VecDeque::new(),
             };
             sim.place(node, peer);

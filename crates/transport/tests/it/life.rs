@@ -141,3 +141,15 @@ fn a_peer_that_never_answers_dtls_is_given_up() {
     lab.run(500);
     assert_eq!(lab.closed(B), Some(CloseReason::HandshakeTimeout));
 }
+
+// The trap: `dimpl` begins to count when the hello comes, which here never does.
+#[test]
+fn a_client_that_never_speaks_is_given_up() {
+    let mut lab = Lab::new(2, 50, 0, [config(A), config(B)]);
+    lab.signal();
+    lab.peer_mut(B).mute = true;
+    lab.run(30_025);
+    assert_eq!(lab.closed(A), None);
+    lab.run(50);
+    assert_eq!(lab.closed(A), Some(CloseReason::HandshakeTimeout));
+}
