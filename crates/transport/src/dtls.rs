@@ -144,6 +144,22 @@ impl Association {
         self.settle(result, now);
     }
 
+    /// Tells the peer why it ends, and nothing else any more.
+    ///
+    /// `dimpl` has no call for it. In 1.2 the peer reads what is in the clear until the last flight; in 1.3 it passes over
+    /// it, but a client can be said goodbye to, as it has come to an end with its handshake.
+    pub(crate) fn refuse(&mut self, reason: CloseReason, now: Instant) {
+        let Some(alert) = reason::alert(reason) else { return };
+        self.outbox.clear();
+        // RFC 6347 §4.1: of epoch 0, with a number that no other record of ours has had.
+        self.outbox.push_back(vec![21, 0xfe, 0xfd, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 2, 2, alert]);
+        // After any other failure `dimpl` may not be asked.
+        if reason == CloseReason::Fingerprint && self.role == DtlsRole::Server {
+            self.close(now);
+        }
+        self.due = None;
+    }
+
     /// The next datagram to send.
     pub(crate) fn next(&self) -> Option<&[u8]> {
         self.outbox.front().map(Vec::as_slice)

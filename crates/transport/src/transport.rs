@@ -201,11 +201,11 @@ impl Transport {
     /// Hands DTLS a datagram from a proven address. A server begins with the first.
     fn feed_dtls(&mut self, bytes: &[u8], now: Instant) -> Result<(), DropReason> {
         if self.association.is_none() {
+            self.start_dtls(now);
             if !crate::dtls::offers_a_suite(bytes, self.config.dtls_server) {
-                self.end(CloseReason::NoCommonCipher);
+                self.refuse(CloseReason::NoCommonCipher, now);
                 return Ok(());
             }
-            self.start_dtls(now);
         }
         let association = self.association.as_mut().ok_or(DropReason::Dtls)?;
         let progress = association.handle_datagram(bytes, now).ok_or(DropReason::Dtls)?;
@@ -344,13 +344,12 @@ impl Transport {
                 self.remote.as_ref().is_some_and(|it| Fingerprint::any_matches(&it.fingerprints, &certificate));
             if !allowed {
                 // RFC 8122 §6.2: the session ends. Nothing of the handshake's next flight may leave.
-                self.association = None;
-                return self.end(CloseReason::Fingerprint);
+                return self.refuse(CloseReason::Fingerprint, now);
             }
             self.certificate = Some(certificate.into());
         }
         if let Some(reason) = progress.failed {
-            return self.end(reason);
+            return self.refuse(reason, now);
         }
         if progress.connected
             && let Err(reason) = self.connect(progress.keys)
@@ -378,6 +377,14 @@ impl Transport {
         self.media = Some(Box::new(media));
         self.events.push_back(Event::Connected(Connected { version, role, profile }));
         Ok(())
+    }
+
+    /// Ends it because of what the peer did, and tells the peer.
+    fn refuse(&mut self, reason: CloseReason, now: Instant) {
+        if let Some(association) = &mut self.association {
+            association.refuse(reason, now);
+        }
+        self.end(reason);
     }
 
     /// Ends it, but for the goodbye that may wait to be sent.

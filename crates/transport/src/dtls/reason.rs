@@ -18,6 +18,17 @@ pub(super) fn of(error: &Error) -> CloseReason {
     }
 }
 
+/// The alert that tells the peer of it (RFC 8446 §6.2), where `dimpl` has not told already and there is still who listens.
+pub(crate) const fn alert(reason: CloseReason) -> Option<u8> {
+    match reason {
+        CloseReason::Fingerprint => Some(42), // bad_certificate, as RFC 8122 §6.2 wants it
+        CloseReason::UnsupportedCertificate => Some(43), // unsupported_certificate
+        CloseReason::Version => Some(70),     // protocol_version
+        CloseReason::NoCommonCipher | CloseReason::Handshake => Some(40), // handshake_failure
+        _ => None,
+    }
+}
+
 const fn of_certificate(error: &CertificateError) -> CloseReason {
     match error {
         CertificateError::NoServerCertificateReceived

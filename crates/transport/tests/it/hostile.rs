@@ -3,25 +3,33 @@
 use std::net::SocketAddr;
 
 use plenary_transport::{
-    CloseReason, Config, ConfigError, DropReason, Error, HashFunction, Parameters, Setup, Transport,
+    CloseReason, Config, ConfigError, DropReason, DtlsVersions, Error, HashFunction, Parameters, Setup, Transport,
 };
 
 use crate::lab::{A, B, Lab, certificate, config, lite_config, ms, rtp};
 
 #[test]
 fn a_wrong_fingerprint_ends_it_before_any_media() {
-    for setup in [Setup::Active, Setup::Passive] {
-        let mut b = config(B);
+    for (versions, setup, told) in [
+        (DtlsVersions::Dtls12, Setup::Active, Some(CloseReason::Alert(42))),
+        (DtlsVersions::Dtls12, Setup::Passive, Some(CloseReason::Alert(42))),
+        (DtlsVersions::Dtls13, Setup::Active, Some(CloseReason::Peer)),
+        (DtlsVersions::Dtls13, Setup::Passive, None), // a server of 1.3 reads nothing in the clear any more
+    ] {
+        let [mut a, mut b] = [config(A), config(B)];
+        for it in [&mut a, &mut b] {
+            (it.dtls_client, it.dtls_server) = (versions, versions);
+        }
         b.setup = setup;
-        let mut lab = Lab::new(1, 50, 0, [config(A), b]);
+        let mut lab = Lab::new(1, 50, 0, [a, b]);
         let now = lab.sim.now();
         lab.tell(A, B);
         // The signalling said that B is someone else.
         let known = lab.transport(B).local_parameters();
         let lie = Parameters { fingerprints: vec![certificate(2).fingerprint(HashFunction::Sha256)], ..known };
         lab.transport_mut(A).set_remote(lie, now).unwrap();
-        lab.run(5000);
-        assert_eq!(lab.closed(A), Some(CloseReason::Fingerprint), "{setup:?}");
+        lab.run(500);
+        assert_eq!(lab.closed(A), Some(CloseReason::Fingerprint), "{versions:?}, {setup:?}");
         assert!(lab.connected(A).is_none());
         let mut packet = [rtp(1), vec![0; 16]].concat();
         assert_eq!(lab.transport_mut(A).protect_rtp(&mut packet, None), Err(Error::Closed));
@@ -30,6 +38,7 @@ fn a_wrong_fingerprint_ends_it_before_any_media() {
         assert_eq!(lab.peer(A).dropped.last(), Some(&DropReason::Closed));
         assert!(lab.peer(A).rtp.is_empty());
         assert_eq!(lab.transport(A).peer_certificate(), None);
+        assert_eq!(lab.closed(B), told, "{versions:?}, {setup:?}");
     }
 }
 
@@ -185,6 +194,8 @@ fn a_peer_with_rsa_only_ends_with_a_reason() {
     lab.inject(A, remote, &rsa_hello());
     lab.run(1);
     assert_eq!(lab.closed(A), Some(CloseReason::NoCommonCipher));
+    lab.run(100);
+    assert!(lab.peer(B).came.iter().any(|it| it[0] == 21 && it[13..] == [2, 40]), "handshake_failure");
     // As a server: it answers our hello with the alert handshake_failure.
     let mut lab = Lab::signalled(1, 100, 0, [config(A), config(B)]);
     lab.run(110);

@@ -129,16 +129,26 @@ fn a_transport_that_is_closed_early_says_nothing() {
 }
 
 #[test]
-fn a_peer_that_never_answers_dtls_is_given_up() {
+fn a_peer_without_a_version_in_common_is_told() {
     let [mut a, mut b] = [config(A), config(B)];
     b.dtls_client = DtlsVersions::Dtls12;
-    b.handshake_timeout = std::time::Duration::from_secs(5);
     a.dtls_server = DtlsVersions::Dtls13;
     let mut lab = Lab::signalled(2, 50, 0, [a, b]);
-    lab.run(4900);
+    lab.run(200);
     assert_eq!(lab.closed(A), Some(CloseReason::NoCommonCipher), "the client has not the server's version");
+    assert_eq!(lab.closed(B), Some(CloseReason::Alert(40)));
+}
+
+#[test]
+fn a_server_that_never_answers_is_given_up() {
+    let mut b = config(B);
+    b.handshake_timeout = std::time::Duration::from_secs(5);
+    let mut lab = Lab::new(2, 50, 0, [config(A), b]);
+    lab.signal();
+    lab.peer_mut(A).mute = true;
+    lab.run(5040);
     assert_eq!(lab.closed(B), None);
-    lab.run(500);
+    lab.run(20);
     assert_eq!(lab.closed(B), Some(CloseReason::HandshakeTimeout));
 }
 
