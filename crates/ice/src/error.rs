@@ -127,6 +127,25 @@ pub enum DropReason {
 }
 
 impl DropReason {
+    /// All reasons, in the order of their counters.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::NotStun,
+        Self::Malformed,
+        Self::Fingerprint,
+        Self::Method,
+        Self::UnknownFlow,
+        Self::Unauthenticated,
+        Self::Username,
+        Self::Integrity,
+        Self::UnknownAttribute,
+        Self::NoPriority,
+        Self::UnknownTransaction,
+        Self::BadResponse,
+        Self::PeerReflexiveLimit,
+        Self::AnswersLimit,
+        Self::Closed,
+    ];
+
     /// How many reasons there are.
     pub const COUNT: usize = Self::Closed as usize + 1;
 }

@@ -115,6 +115,14 @@ pub enum DropReason {
 }
 
 impl DropReason {
+    /// All reasons: those of the transport, then those of ICE and of SRTP.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let own: [Self; Self::OWN] =
+            [Self::NoKeys, Self::Unproven, Self::Early, Self::Size, Self::Dtls, Self::Kind, Self::Closed];
+        let ice = plenary_ice::DropReason::ALL.map(Self::Ice);
+        own.into_iter().chain(ice).chain(plenary_srtp::DropReason::ALL.map(Self::Srtp))
+    }
+
     /// Its place among the counters, if it is one of the transport's own.
     pub(crate) const fn own(self) -> Option<usize> {
         match self {
@@ -130,4 +138,20 @@ impl DropReason {
     }
 
     pub(crate) const OWN: usize = 7;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_reasons_are_told_once() {
+        let all: Vec<_> = DropReason::all().collect();
+        let own: Vec<_> = all.iter().filter_map(|reason| reason.own()).collect();
+        assert_eq!(own, (0..DropReason::OWN).collect::<Vec<_>>());
+        let ice: Vec<_> =
+            all.iter().filter_map(|it| if let DropReason::Ice(it) = it { Some(*it as usize) } else { None }).collect();
+        assert_eq!(ice, (0..plenary_ice::DropReason::COUNT).collect::<Vec<_>>());
+        assert_eq!(all.len(), own.len() + ice.len() + plenary_srtp::DropReason::ALL.len());
+    }
 }
