@@ -13,7 +13,7 @@ mod hello;
 mod reason;
 mod record;
 
-pub(crate) use hello::offers_a_suite;
+pub(crate) use hello::{Assembly, Hello};
 
 use hello::First;
 
@@ -120,12 +120,21 @@ impl Association {
                 First::Other => return None,
             }
         }
+        Some(self.handle_records(datagram, now))
+    }
+
+    /// Takes in what a server begins with.
+    pub(crate) fn handle_hello(&mut self, hello: &Hello, now: Instant) -> Progress {
+        self.handle_records(hello.record(), now)
+    }
+
+    fn handle_records(&mut self, datagram: &[u8], now: Instant) -> Progress {
         let mut result = self.dtls.handle_timeout(now);
         // One by one: of several, `dimpl` judges all by the first, and passes over what is new behind what is old.
         for record in record::records(datagram) {
             result = result.and_then(|()| self.dtls.handle_packet(record));
         }
-        Some(self.settle(result, now))
+        self.settle(result, now)
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Progress {

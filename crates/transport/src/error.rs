@@ -106,7 +106,7 @@ pub enum DropReason {
     Early,
     /// A DTLS datagram larger than [`DATAGRAM_MAX`](crate::Config::DATAGRAM_MAX).
     Size,
-    /// A DTLS datagram that can't be the server's first. (What DTLS itself passes over is `Consumed`.)
+    /// A DTLS datagram that can't be the first of the peer. (What DTLS itself passes over is `Consumed`.)
     Dtls,
     /// Neither STUN, DTLS, RTP nor RTCP.
     Kind,

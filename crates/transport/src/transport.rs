@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use plenary_ice::Agent;
 use plenary_wire::{Datagram, Ecn, FlowId, Limit, PacketKind, Transmit};
 
-use crate::dtls::{Association, Progress, Start};
+use crate::dtls::{Assembly, Association, Hello, Progress, Start};
 use crate::early::Early;
 use crate::media::{Media, SIGN_OF_LIFE};
 use crate::{
@@ -38,6 +38,8 @@ pub struct Transport {
     /// When there must be keys; known from when there was a path.
     keys_by: Option<Instant>,
     early: Early,
+    /// The client's hello, as far as it has come.
+    hello: Assembly,
     events: VecDeque<Event>,
     pub(crate) closed: Option<CloseReason>,
     dropped: [u64; DropReason::OWN],
@@ -69,6 +71,7 @@ impl Transport {
             heard_at: None,
             keys_by: None,
             early: Early::default(),
+            hello: Assembly::default(),
             events: VecDeque::new(),
             closed: None,
             dropped: [0; DropReason::OWN],
@@ -198,19 +201,29 @@ impl Transport {
         self.path.is_some() && self.remote.is_some()
     }
 
-    /// Hands DTLS a datagram from a proven address. A server begins with the first.
+    /// Hands DTLS a datagram from a proven address.
     fn feed_dtls(&mut self, bytes: &[u8], now: Instant) -> Result<(), DropReason> {
-        if self.association.is_none() {
-            self.start_dtls(now);
-            if !crate::dtls::offers_a_suite(bytes, self.config.dtls_server) {
-                self.refuse(CloseReason::NoCommonCipher, now);
-                return Ok(());
+        let Some(association) = &mut self.association else {
+            if let Some(hello) = self.hello.take(bytes)? {
+                self.answer_hello(&hello, now);
             }
-        }
-        let association = self.association.as_mut().ok_or(DropReason::Dtls)?;
+            return Ok(());
+        };
         let progress = association.handle_datagram(bytes, now).ok_or(DropReason::Dtls)?;
         self.settle(progress, now);
         Ok(())
+    }
+
+    /// A server begins when it has a whole hello.
+    fn answer_hello(&mut self, hello: &Hello, now: Instant) {
+        self.start_dtls(now);
+        let Some(association) = &mut self.association else { return };
+        if hello.offers_a_suite(self.config.dtls_server) {
+            let progress = association.handle_hello(hello, now);
+            self.settle(progress, now);
+        } else {
+            self.refuse(CloseReason::NoCommonCipher, now);
+        }
     }
 
     /// The instant of [`poll_timeout`](Self::poll_timeout) has come.
@@ -395,6 +408,7 @@ impl Transport {
         self.closed = Some(reason);
         self.events.push_back(Event::Closed(reason));
         self.early.clear();
+        self.hello = Assembly::default();
         let waits = self.association.as_ref().is_some_and(|association| !association.is_drained());
         if !waits || self.path.is_none() {
             self.finish();

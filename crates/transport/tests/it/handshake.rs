@@ -149,11 +149,11 @@ fn the_first_retransmission_follows_the_round_trip_time_of_ice() {
     lab.run(400);
     let hellos: Vec<_> = lab.peer(B).written.iter().filter(|(_, first, _)| *first == 22).map(|(at, ..)| *at).collect();
     assert!(hellos.len() >= 3, "{hellos:?}");
-    // 1.5 times 40 ms and 20 ms, a quarter more or less; then twice that.
+    // 1.5 times 40 ms and 20 ms, and up to an eighth more, a quarter more or less; then twice that.
     let waited = hellos[1] - hellos[0];
-    assert!((ms(60)..=ms(100)).contains(&waited), "{waited:?}");
+    assert!((ms(60)..=ms(113)).contains(&waited), "{waited:?}");
     let waited = hellos[2] - hellos[1];
-    assert!((ms(120)..=ms(200)).contains(&waited), "{waited:?}");
+    assert!((ms(120)..=ms(226)).contains(&waited), "{waited:?}");
 }
 
 // The trap: `dimpl` wants to be called again at once, for one ACK after the other, while a datagram of a 1.3 flight is

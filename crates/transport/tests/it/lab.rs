@@ -37,6 +37,8 @@ pub(crate) struct Peer {
     /// Datagrams that the transport wrote and that came in: the first byte, and how many bytes.
     pub(crate) written: Vec<(Instant, u8, usize)>,
     pub(crate) came: Vec<Vec<u8>>,
+    /// The first DTLS datagram that it wrote.
+    pub(crate) hello: Option<Vec<u8>>,
     /// Whether each ClientHello is sent in two datagrams, as if it were large.
     pub(crate) splits_hello: bool,
     /// The number of the DTLS datagram, from 0, that is lost on its way.
@@ -75,6 +77,9 @@ impl Machine for Peer {
         let bytes = transmit.bytes(out).to_vec();
         let number = self.written.iter().filter(|(_, first, _)| *first >= 4).count();
         self.written.push((now, bytes[0], bytes.len()));
+        if bytes[0] >= 4 && self.hello.is_none() {
+            self.hello = Some(bytes.clone());
+        }
         if bytes[0] >= 4 && (self.mute || self.loses == Some(number)) {
             out.truncate(transmit.range.start);
             return self.poll_transmit(now, limit, out);
@@ -165,6 +170,7 @@ impl Lab {
                 dropped: Vec::new(),
                 written: Vec::new(),
                 came: Vec::new(),
+                hello: None,
                 splits_hello: false,
                 loses: None,
                 mute: false,

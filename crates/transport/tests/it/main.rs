@@ -1,6 +1,7 @@
 //! Two transports, and a network between them, in virtual time.
 
 mod arbitrary;
+mod browsers;
 mod certificate;
 mod handshake;
 mod hostile;
