@@ -14,6 +14,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("iproute2", "network namespaces in tests of examples/netsim-tun"),
     ("iputils-ping", "the same"),
     ("libsrtp2-dev", "a peer in tests of srtp"),
+    ("openssl", "a peer in tests of transport"),
     ("pkg-config", "finds libsrtp"),
     ("python3-venv", "typos comes as a Python package"),
 ];
