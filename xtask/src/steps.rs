@@ -1,6 +1,7 @@
 //! What `cargo xtask test` does, in order. A step is a function; a new one is a line in the table.
 
 mod alone;
+mod browsers;
 mod cargo;
 mod deny;
 mod fuzzing;
@@ -42,6 +43,7 @@ const STEPS: &[Step] = &[
     Step { name: "advisories", quick: false, run: deny::advisories },
     Step { name: "clippy", quick: true, run: cargo::clippy },
     Step { name: "tests", quick: true, run: cargo::tests },
+    Step { name: "browsers", quick: false, run: browsers::run },
     Step { name: "docs", quick: false, run: cargo::docs },
     Step { name: "external types", quick: false, run: external },
     Step { name: "each crate alone", quick: false, run: alone::run },

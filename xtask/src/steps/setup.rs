@@ -10,6 +10,8 @@ use crate::workspace::{Workspace, answer};
 
 /// What the steps need of Debian, beside git and the C compiler that Rust itself needs.
 const PACKAGES: &[(&str, &str)] = &[
+    ("chromium", "a peer in tests of examples/echo"),
+    ("firefox-esr", "another"),
     ("g++", "libFuzzer"),
     ("iproute2", "network namespaces in tests of examples/netsim-tun"),
     ("iputils-ping", "the same"),
@@ -19,39 +21,63 @@ const PACKAGES: &[(&str, &str)] = &[
     ("python3-venv", "typos comes as a Python package"),
 ];
 
+/// Programs that run the browsers, each with Debian's package of it. Who has them from elsewhere keeps those.
+const PROGRAMS: &[(&str, &str)] = &[("node", "nodejs"), ("npm", "npm")];
+
 /// What the steps need beside packages of the system, installed into `tools/` of the repository.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Tool {
     Deny,
     Fuzz,
+    Playwright,
+    Puppeteer,
     Typos,
 }
 
 impl Tool {
-    const ALL: [Self; 3] = [Self::Deny, Self::Fuzz, Self::Typos];
+    const ALL: [Self; 5] = [Self::Deny, Self::Fuzz, Self::Playwright, Self::Puppeteer, Self::Typos];
 
     /// Name and the one version that is used.
     const fn package(self) -> (&'static str, &'static str) {
         match self {
             Self::Deny => ("cargo-deny", "0.20.2"),
             Self::Fuzz => ("cargo-fuzz", "0.13.2"),
+            // The last that run on Debian's Node.js 18.
+            Self::Playwright => ("playwright-core", "1.60.0"),
+            Self::Puppeteer => ("puppeteer-core", "24.43.1"),
             Self::Typos => ("typos", "1.52.0"),
         }
     }
 
-    /// The program.
+    /// The program, or the folder of a Node.js package.
     pub(crate) fn path(self, workspace: &Workspace) -> PathBuf {
-        let folder = if matches!(self, Self::Typos) { "tools/python/bin" } else { "tools/bin" };
+        let folder = match self {
+            Self::Deny | Self::Fuzz => "tools/bin",
+            Self::Playwright | Self::Puppeteer => "tools/node/node_modules",
+            Self::Typos => "tools/python/bin",
+        };
         workspace.root.join(folder).join(self.package().0)
     }
 
     fn is_there(self, workspace: &Workspace) -> bool {
-        let printed = answer(Command::new(self.path(workspace)).arg("--version")).unwrap_or_default();
+        let path = self.path(workspace);
+        if matches!(self, Self::Playwright | Self::Puppeteer) {
+            let manifest = fs::read_to_string(path.join("package.json")).unwrap_or_default();
+            return manifest.contains(&format!("\"version\": \"{}\"", self.package().1));
+        }
+        let printed = answer(Command::new(path).arg("--version")).unwrap_or_default();
         printed.split_whitespace().any(|word| word == self.package().1)
     }
 
     fn install(self, context: &Context<'_>) -> Result<()> {
         let (name, version) = self.package();
+        if matches!(self, Self::Playwright | Self::Puppeteer) {
+            let mut npm = Command::new("npm");
+            npm.args(["install", "--prefix", "tools/node", "--save-exact", "--no-audit", "--no-fund"]);
+            npm.arg(format!("{name}@{version}"));
+            context.shell.run(&mut npm)?;
+            return Ok(());
+        }
         if matches!(self, Self::Typos) {
             let environment = context.workspace.root.join("tools/python");
             // One that another Python made would not run.
@@ -91,7 +117,10 @@ fn install_packages(shell: &Shell) -> Result<Vec<&'static str>> {
     if Command::new("dpkg-query").arg("--version").output().is_err() {
         return Ok(Vec::new());
     }
-    let missing: Vec<_> = PACKAGES.iter().map(|(name, _)| *name).filter(|name| !is_installed(name)).collect();
+    let is_missing = |program: &str| Command::new(program).arg("--version").output().is_err();
+    let programs = PROGRAMS.iter().filter(|(program, _)| is_missing(program)).map(|(_, package)| *package);
+    let packages = PACKAGES.iter().map(|(name, _)| *name).filter(|name| !is_installed(name));
+    let missing: Vec<_> = packages.chain(programs).collect();
     if missing.is_empty() {
         return Ok(missing);
     }

@@ -1,0 +1,60 @@
+// The programs under test, each a process that ends with this one.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+
+const running = new Set();
+
+/** A program whose standard output is read line by line. */
+class Program {
+  constructor(file, options) {
+    this.name = path.basename(file);
+    this.child = spawn(file, options, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.said = '';
+    this.child.stderr.on('data', (text) => { this.said += text; });
+    this.lines = createInterface({ input: this.child.stdout });
+    this.lines.on('line', (line) => { this.said += `${line}\n`; });
+    this.ended = once(this.child, 'close');
+    running.add(this);
+  }
+
+  /** The first line that matches. */
+  async line(pattern) {
+    const found = new Promise((resolve) => {
+      this.lines.on('line', (line) => { if (pattern.test(line)) resolve(line); });
+    });
+    const gone = this.ended.then(() => { throw new Error(`${this.name} ended: ${this.said}`); });
+    return Promise.race([found, gone]);
+  }
+
+  /** By a signal, and if that does not do it within ten seconds, by force. */
+  async end(signal = 'SIGINT') {
+    this.child.kill(signal);
+    const force = setTimeout(() => this.child.kill('SIGKILL'), 10_000);
+    await this.ended;
+    clearTimeout(force);
+    running.delete(this);
+  }
+}
+
+/** Ends what still runs: on failure too, nothing is left behind. */
+export async function endAll() {
+  await Promise.all([...running].reverse().map((program) => program.end()));
+}
+
+/** A server, and the address of its page. `inside` is the command that brings it into a namespace. */
+export async function echo(folder, options, inside = []) {
+  const command = [...inside, path.join(folder, 'plenary-echo'), ...options];
+  const program = new Program(command[0], command.slice(1));
+  return { url: await program.line(/^http:/), end: () => program.end() };
+}
+
+/** Two namespaces with a bad network between them. */
+export async function network(folder, options) {
+  const names = ['left', 'right'].map((side) => `browsers-${process.pid}-${side}`);
+  const program = new Program(path.join(folder, 'netsim-tun'), [...options, '--left', names[0], '--right', names[1]]);
+  await program.line(/are up/);
+  return { names, end: async () => { await program.end(); return program.said; } };
+}
