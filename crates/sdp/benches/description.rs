@@ -28,6 +28,18 @@ fn largest() -> String {
     text
 }
 
+/// The dearest to answer: of the 512 KiB nearly all are parameters by which codecs are told apart.
+fn dearest() -> String {
+    let types: Vec<_> = (0..31).map(|number: u8| number.to_string()).collect();
+    let mut text = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n".to_owned();
+    text += &format!("m=video 9 UDP/TLS/RTP/SAVPF {}\r\na=rtcp-mux\r\n", types.join(" "));
+    for number in types {
+        let parameters = "x;".repeat(8_150);
+        text += &format!("a=rtpmap:{number} H264/90000\r\na=fmtp:{number} {parameters}packetization-mode=1\r\n");
+    }
+    text
+}
+
 #[divan::bench]
 fn parse_chromium() -> Description {
     read(divan::black_box(CHROMIUM))
@@ -54,6 +66,12 @@ fn write_chromium(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn answer_chromium(bencher: Bencher<'_, '_>) {
     let (offer, policy) = (read(CHROMIUM), policy());
+    bencher.bench(|| answer(&offer, &policy));
+}
+
+#[divan::bench]
+fn answer_dearest(bencher: Bencher<'_, '_>) {
+    let (offer, policy) = (read(&dearest()), policy());
     bencher.bench(|| answer(&offer, &policy));
 }
 
@@ -87,7 +105,12 @@ fn policy() -> Policy {
             in_every_section: true,
         },
         audio: Some(rtp(vec![LocalCodec::audio("opus/48000/2", "").expect("a codec")])),
-        video: Some(rtp(vec![video("VP8/90000", ""), video("VP9/90000", "profile-id=0")])),
+        video: Some(rtp(vec![
+            video("VP8/90000", ""),
+            video("VP9/90000", "profile-id=0"),
+            video("H264/90000", "packetization-mode=1;profile-level-id=42e01f"),
+            video("H264/90000", "packetization-mode=0;profile-level-id=42e01f"),
+        ])),
         data: None,
         sections: BTreeMap::new(),
     }

@@ -73,15 +73,12 @@ impl Codec {
                 *codec = Some(Self::new(*payload_type, format.clone()));
             }
         }
+        let mut parameters: Vec<Vec<&Parameters>> = vec![Vec::new(); codecs.len()];
         for attribute in attributes {
             match attribute {
                 Attribute::Fmtp(fmtp) => {
-                    if let Some(Some(codec)) = codecs.get_mut(place(fmtp.payload_type)) {
-                        codec.parameters = if codec.parameters.is_empty() {
-                            fmtp.parameters.clone()
-                        } else {
-                            codec.parameters.overridden_by(&fmtp.parameters)
-                        };
+                    if let Some(lines) = parameters.get_mut(place(fmtp.payload_type)) {
+                        lines.push(&fmtp.parameters);
                     }
                 }
                 Attribute::RtcpFb(line) => match line.payload_type {
@@ -95,6 +92,11 @@ impl Codec {
                     }
                 },
                 _ => {}
+            }
+        }
+        for (codec, lines) in codecs.iter_mut().zip(parameters) {
+            if let Some(codec) = codec {
+                codec.parameters = Parameters::merged(&lines);
             }
         }
         codecs.into_iter().flatten().collect()

@@ -20,7 +20,8 @@ pub struct Limits {
     pub codecs: usize,
     /// `a=extmap` lines of one section, or of the session: 64. Chromium offers 17.
     pub extensions: usize,
-    /// `a=rid` lines of one section, and rids in its `a=simulcast`, each: 16. Browsers send three or four.
+    /// `a=rid` lines of one section, and rids in its `a=simulcast`, each: 16. Browsers send three or four. To answer takes
+    /// time by the square of it.
     pub rids: usize,
     /// Different SSRCs of one section, and SSRCs in one `a=ssrc-group`, each: 64. Firefox has six for three encodings
     /// with RTX.
@@ -36,7 +37,7 @@ pub struct Limits {
     /// `a=group` lines: 8. WebRTC has BUNDLE, at times LS.
     pub groups: usize,
     /// Lines of one section, or of the session, that repeat what may be said once: 16. Pages that change texts by hand
-    /// add an `a=fmtp` here and there.
+    /// add an `a=fmtp` here and there. Each is held against all attributes before it.
     pub repeats: usize,
 }
 

@@ -54,11 +54,14 @@ impl Parameters {
         self.iter().find(|(name, value)| name.eq_ignore_ascii_case(key) && value.is_some()).and_then(|(_, value)| value)
     }
 
-    /// Those of `later`, and then those here whose keys are not there.
-    pub(crate) fn overridden_by(&self, later: &Self) -> Self {
+    /// Those of several lines: of the last one all, and then of those before it whatever keys are new.
+    pub(crate) fn merged(lines: &[&Self]) -> Self {
+        if let [one] = lines {
+            return (*one).clone();
+        }
         let mut keys = BTreeSet::new();
         let mut parts = Vec::new();
-        for (key, value) in later.iter().chain(self.iter()) {
+        for (key, value) in lines.iter().rev().flat_map(|line| line.iter()) {
             if keys.insert(key.to_ascii_lowercase()) {
                 parts.push(value.map_or_else(|| key.to_owned(), |value| format!("{key}={value}")));
             }
@@ -117,16 +120,19 @@ mod tests {
 
     #[test]
     fn later_parameters_go_before_earlier_ones() {
-        let merged = |earlier, later| {
-            Parameters::new(earlier).unwrap().overridden_by(&Parameters::new(later).unwrap()).as_str().to_owned()
+        let merged = |lines: &[&str]| {
+            let lines: Vec<_> = lines.iter().map(|text| Parameters::new(text).unwrap()).collect();
+            Parameters::merged(&lines.iter().collect::<Vec<_>>()).as_str().to_owned()
         };
         assert_eq!(
-            merged("minptime=10;useinbandfec=1", "stereo=1; MinPTime=20"),
+            merged(&["minptime=10;useinbandfec=1", "stereo=1; MinPTime=20"]),
             "stereo=1;MinPTime=20;useinbandfec=1"
         );
-        assert_eq!(merged("111/111", "111/111"), "111/111");
-        assert_eq!(merged("a=1", ""), "a=1");
-        assert_eq!(merged("", " ;"), "");
+        assert_eq!(merged(&["a=1;b=1", "b=2;c=2", "c=3"]), "c=3;b=2;a=1");
+        assert_eq!(merged(&["111/111", "111/111"]), "111/111");
+        assert_eq!(merged(&["a=1", ""]), "a=1");
+        assert_eq!(merged(&["", " ;"]), "");
+        assert_eq!([merged(&[]), merged(&[" a = 1 ;"])], ["", " a = 1 ;"], "one line stays as it is");
     }
 
     #[test]

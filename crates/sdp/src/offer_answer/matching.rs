@@ -11,23 +11,59 @@ pub(super) struct Agreed {
     pub(super) send: Parameters,
 }
 
-/// Whether two configurations of one format are the same one, and with what parameters.
-pub(super) fn agree(format: &Format, ours: &Parameters, theirs: &Parameters) -> Option<Agreed> {
-    let agreed = || Agreed { receive: ours.clone(), send: theirs.clone() };
-    let name = format.encoding.as_str().to_ascii_lowercase();
-    match name.as_str() {
-        "h264" => agree_on_h264(ours, theirs),
-        "h265" => H265::from_parameters(ours)?.matches(&H265::from_parameters(theirs)?).then(agreed),
-        "vp9" => (Vp9::from_parameters(ours)? == Vp9::from_parameters(theirs)?).then(agreed),
-        // RTP payload format for AV1 §7.2.3: level and tier are each receiver's own.
-        "av1" => (Av1::from_parameters(ours)?.profile == Av1::from_parameters(theirs)?.profile).then(agreed),
-        _ => Some(agreed()),
+/// Parameters, and what they say of the codec's configuration.
+pub(super) struct Configuration<'a> {
+    parameters: &'a Parameters,
+    what: What,
+}
+
+enum What {
+    H264(H264),
+    H265(H265),
+    Vp9(Vp9),
+    Av1(Av1),
+    /// A codec that has one configuration only.
+    Any,
+}
+
+impl<'a> Configuration<'a> {
+    /// `None` if the parameters are malformed. They may be long: read once.
+    fn read(format: &Format, parameters: &'a Parameters) -> Option<Self> {
+        let name = format.encoding.as_str().to_ascii_lowercase();
+        let what = match name.as_str() {
+            "h264" => What::H264(H264::from_parameters(parameters)?),
+            "h265" => What::H265(H265::from_parameters(parameters)?),
+            "vp9" => What::Vp9(Vp9::from_parameters(parameters)?),
+            "av1" => What::Av1(Av1::from_parameters(parameters)?),
+            _ => What::Any,
+        };
+        Some(Self { parameters, what })
+    }
+
+    /// What is agreed on, if the other side's is the same configuration.
+    fn agree(&self, theirs: &Self) -> Option<Agreed> {
+        let is_same = match (&self.what, &theirs.what) {
+            (What::H264(local), What::H264(remote)) => {
+                return agree_on_h264((self.parameters, local), (theirs.parameters, remote));
+            }
+            (What::H265(local), What::H265(remote)) => local.matches(remote),
+            (What::Vp9(local), What::Vp9(remote)) => local == remote,
+            // RTP payload format for AV1 §7.2.3: level and tier are each receiver's own.
+            (What::Av1(local), What::Av1(remote)) => local.profile == remote.profile,
+            (What::Any, What::Any) => true,
+            _ => false,
+        };
+        is_same.then(|| Agreed { receive: self.parameters.clone(), send: theirs.parameters.clone() })
     }
 }
 
-fn agree_on_h264(ours: &Parameters, theirs: &Parameters) -> Option<Agreed> {
-    let (local, remote) = (H264::from_parameters(ours)?, H264::from_parameters(theirs)?);
-    if !local.matches(&remote) {
+/// Whether two configurations of one format are the same one, and with what parameters.
+pub(super) fn agree(format: &Format, ours: &Parameters, theirs: &Parameters) -> Option<Agreed> {
+    Configuration::read(format, ours)?.agree(&Configuration::read(format, theirs)?)
+}
+
+fn agree_on_h264((ours, local): (&Parameters, &H264), (theirs, remote): (&Parameters, &H264)) -> Option<Agreed> {
+    if !local.matches(remote) {
         return None;
     }
     // RFC 6184 §8.2.2: the profile's bytes are the offer's; the level is each side's own if both allow asymmetry, and
@@ -46,15 +82,17 @@ pub(super) fn select_codecs(offered: &[Codec], local: &[LocalCodec], order: Code
     // RFC 5761 §4: with rtcp-mux these would be taken for RTCP.
     let usable = |codec: &&Codec| !codec.payload_type.looks_like_rtcp();
     let offered: Vec<&Codec> = offered.iter().filter(usable).collect();
+    let theirs: Vec<_> = offered.iter().map(|codec| Configuration::read(&codec.format, &codec.parameters)).collect();
     // By place in our list and in the offer's.
     let mut kept: Vec<(usize, usize, NegotiatedCodec)> = Vec::new();
-    for (place, ours) in local.iter().enumerate().filter(|(_, ours)| !is_red(ours)) {
+    for (place, ours) in local.iter().enumerate().filter(|(_, ours)| !is_red(&ours.format)) {
         let free = |codec: &Codec, kept: &[(usize, usize, NegotiatedCodec)]| {
             !kept.iter().any(|(_, _, other)| other.payload_type == codec.payload_type)
         };
-        let found = offered.iter().enumerate().find_map(|(index, codec)| {
+        let Some(own) = Configuration::read(&ours.format, &ours.parameters) else { continue };
+        let found = offered.iter().zip(&theirs).enumerate().find_map(|(index, (codec, theirs))| {
             let fits = codec.format.is_same(&ours.format) && free(codec, &kept);
-            Some((index, codec, fits.then(|| agree(&codec.format, &ours.parameters, &codec.parameters))??))
+            Some((index, codec, own.agree(theirs.as_ref().filter(|_| fits)?)?))
         });
         if let Some((index, codec, agreed)) = found {
             kept.push((place, index, negotiated(codec, ours, agreed)));
@@ -63,8 +101,8 @@ pub(super) fn select_codecs(offered: &[Codec], local: &[LocalCodec], order: Code
     if !kept.iter().any(|(_, _, codec)| is_media(codec)) {
         return Vec::new();
     }
-    for (place, ours) in local.iter().enumerate().filter(|(_, ours)| is_red(ours)) {
-        let carried = |payload_type: &PayloadType| kept.iter().any(|(_, _, codec)| codec.payload_type == *payload_type);
+    for (place, ours) in local.iter().enumerate().filter(|(_, ours)| is_red(&ours.format)) {
+        let carried = |payload_type: &PayloadType| kept.iter().any(|(_, _, codec)| may_carry(codec, *payload_type));
         let found = offered.iter().enumerate().find(|(_, codec)| {
             codec.format.is_same(&ours.format) && codec.is("red") && codec.carries().iter().all(carried)
         });
@@ -108,8 +146,13 @@ pub(super) fn retransmissions<'a>(codecs: impl Iterator<Item = &'a Codec>) -> Ve
     codecs.filter_map(read).collect()
 }
 
-fn is_red(codec: &LocalCodec) -> bool {
-    codec.format.encoding.as_str().eq_ignore_ascii_case("red")
+pub(super) fn is_red(format: &Format) -> bool {
+    format.encoding.as_str().eq_ignore_ascii_case("red")
+}
+
+/// Whether RED may carry the codec by that payload type: any other than RED.
+pub(super) fn may_carry(codec: &NegotiatedCodec, payload_type: PayloadType) -> bool {
+    codec.payload_type == payload_type && !is_red(&codec.format)
 }
 
 /// Whether media can be sent in it alone: comfort noise, tones and repair are nothing by themselves.
