@@ -5,8 +5,8 @@ use crate::{
     PayloadType, Protocol, Rid, RidDirection, Setup, Simulcast,
 };
 
-use super::bundle::{group_order, transport_of};
-use super::matching::{select_codecs, select_extensions};
+use super::bundle::{group_order, is_rejected, transport_of};
+use super::matching::{agree, is_red, select_codecs, select_extensions};
 use super::write::{finish, write_codec};
 use super::{
     DataSection, DtlsRole, Negotiated, NegotiatedCodec, NegotiatedTransport, Policy, Rejection, RtpPolicy, RtpSection,
@@ -61,7 +61,7 @@ pub fn answer(offer: &Description, policy: &Policy) -> Answer {
 }
 
 fn negotiate(offer: &Description, media: &Media, policy: &Policy) -> Result<Section, Rejection> {
-    if media.is_rejected() {
+    if is_rejected(offer, media) {
         return Err(Rejection::ByOffer);
     }
     match (&media.kind, &media.protocol) {
@@ -154,31 +154,55 @@ fn reversed_rid(rid: &Rid, codecs: &[NegotiatedCodec]) -> Option<Rid> {
 /// What payload types and header extension ids stand for, in all sections of the group.
 #[derive(Default)]
 struct Clashes {
-    codecs: BTreeMap<PayloadType, (Format, Option<PayloadType>)>,
+    codecs: BTreeMap<PayloadType, Meaning>,
     extensions: BTreeMap<u8, crate::Word>,
+}
+
+/// What a payload type stands for.
+struct Meaning {
+    kind: MediaKind,
+    format: Format,
+    parameters: Parameters,
+    /// It is for retransmissions of this one.
+    repeats: Option<PayloadType>,
+}
+
+impl Meaning {
+    fn all(section: &RtpSection) -> impl Iterator<Item = (PayloadType, Self)> {
+        section.codecs.iter().flat_map(|codec| {
+            let meaning = |repeats| Self {
+                kind: section.kind.clone(),
+                format: codec.format.clone(),
+                parameters: codec.send.clone(),
+                repeats,
+            };
+            let rtx = codec.rtx.map(|rtx| (rtx, meaning(Some(codec.payload_type))));
+            core::iter::once((codec.payload_type, meaning(None))).chain(rtx)
+        })
+    }
+
+    /// RFC 9143 §9.1.1: kind, name, clock, and what changes the configuration of the codec.
+    fn is_same(&self, other: &Self) -> bool {
+        self.kind == other.kind
+            && self.format.is_same(&other.format)
+            && self.repeats == other.repeats
+            && agree(&self.format, &self.parameters, &other.parameters).is_some()
+            && (!is_red(&self.format) || self.parameters == other.parameters)
+    }
 }
 
 impl Clashes {
     /// Takes note of a section, unless one of its numbers stands for something else already.
     fn check(&mut self, section: &RtpSection) -> Result<(), Rejection> {
-        let codecs = || {
-            section.codecs.iter().flat_map(|codec| {
-                let own = (codec.payload_type, (codec.format.clone(), None));
-                let rtx = codec.rtx.map(|rtx| (rtx, (codec.format.clone(), Some(codec.payload_type))));
-                core::iter::once(own).chain(rtx)
-            })
-        };
-        let differs = |one: &(Format, Option<PayloadType>), other: &(Format, Option<PayloadType>)| {
-            !one.0.is_same(&other.0) || one.1 != other.1
-        };
-        if codecs().any(|(number, meaning)| self.codecs.get(&number).is_some_and(|known| differs(known, &meaning))) {
+        let codecs: Vec<_> = Meaning::all(section).collect();
+        if codecs.iter().any(|(number, meaning)| self.codecs.get(number).is_some_and(|known| !known.is_same(meaning))) {
             return Err(Rejection::PayloadTypeClash);
         }
         let known = |id: u8| self.extensions.get(&id);
         if section.extensions.iter().any(|one| known(one.id.number()).is_some_and(|uri| *uri != one.uri)) {
             return Err(Rejection::ExtensionClash);
         }
-        self.codecs.extend(codecs());
+        self.codecs.extend(codecs);
         self.extensions.extend(section.extensions.iter().map(|one| (one.id.number(), one.uri.clone())));
         Ok(())
     }
@@ -232,9 +256,15 @@ fn describe(
     };
     let setup = transport.map_or(Setup::Passive, |transport| transport.role.setup());
     finish(&mut description, mids, &policy.transport, setup);
+    // RFC 8285 §6: it is answered where it was offered, by the session or by a section.
     let mixed = |section: &Section| matches!(section, Section::Rtp(rtp) if rtp.mixed_extensions);
-    if !sections.iter().any(mixed) {
+    let by_session = offer.attributes.contains(&Attribute::ExtmapAllowMixed);
+    if !by_session || !sections.iter().any(mixed) {
         description.attributes.retain(|line| *line != Attribute::ExtmapAllowMixed);
+    }
+    if !by_session {
+        let of_their_own = description.media.iter_mut().zip(sections).filter(|(_, section)| mixed(section));
+        of_their_own.for_each(|(media, _)| media.attributes.push(Attribute::ExtmapAllowMixed));
     }
     description
 }

@@ -4,8 +4,8 @@ use thiserror::Error as ThisError;
 
 use crate::{Attribute, Codec, Description, Direction, Group, Media, MediaKind, Mid, Protocol, Rid, Setup, Simulcast};
 
-use super::bundle::{group_order, transport_of};
-use super::matching::{agree, common_feedback, has_media, retransmissions};
+use super::bundle::{group_order, is_rejected, transport_of};
+use super::matching::{agree, common_feedback, has_media, may_carry, retransmissions};
 use super::{
     DataSection, DtlsRole, Negotiated, NegotiatedCodec, NegotiatedExtension, NegotiatedTransport, Rejection,
     RtpSection, Section,
@@ -140,16 +140,16 @@ fn apply_section(
     if offered.kind != answered.kind || offered.protocol != answered.protocol {
         return Err(AnswerFault::Kind);
     }
-    let is_rejected = answered.port == 0;
+    let has_rejected = is_rejected(answer, answered);
     // Rejected sections of old implementations come back without a name.
-    let is_named = offered.mid() == answered.mid() || (is_rejected && answered.mid().is_none());
+    let is_named = offered.mid() == answered.mid() || (has_rejected && answered.mid().is_none());
     if !is_named {
         return Err(AnswerFault::Mid);
     }
-    if offered.is_rejected() {
-        return if is_rejected { Ok(Section::Rejected(Rejection::ByOffer)) } else { Err(AnswerFault::Revived) };
+    if is_rejected(offer, offered) {
+        return if has_rejected { Ok(Section::Rejected(Rejection::ByOffer)) } else { Err(AnswerFault::Revived) };
     }
-    if is_rejected {
+    if has_rejected {
         return Ok(Section::Rejected(Rejection::ByAnswer));
     }
     if let (MediaKind::Application, Protocol::Sctp(_)) = (&answered.kind, &answered.protocol) {
@@ -216,7 +216,7 @@ fn apply_codecs(offered: &[Codec], answered: &[Codec]) -> Result<Vec<NegotiatedC
             rtx: None,
         });
     }
-    let is_kept = |kept: &[NegotiatedCodec], one| kept.iter().any(|codec| codec.payload_type == one);
+    let is_kept = |kept: &[NegotiatedCodec], one| kept.iter().any(|codec| may_carry(codec, one));
     let carried: Vec<bool> = kept
         .iter()
         .map(|codec| {
@@ -266,7 +266,16 @@ fn apply_simulcast(offered: &Media, answered: &Media) -> Result<(Vec<Rid>, Simul
         rids.push(ours);
     }
     let simulcast = match (offered.simulcast(), answered.simulcast()) {
-        (Some(_), Some(answered)) => Simulcast { send: answered.recv, recv: answered.send },
+        (Some(offered), Some(answered)) => {
+            let both = Simulcast { send: answered.recv, recv: answered.send };
+            // An encoding may have a line of its own, and yet be no part of the simulcast.
+            let mut known = both.clone();
+            known.retain(|direction, id| offered.streams(direction).iter().flatten().any(|one| one.rid == *id));
+            if known != both {
+                return Err(AnswerFault::Rid);
+            }
+            both
+        }
         (_, None) => Simulcast::default(),
         // RFC 8853 §5.3.2: an answer has no simulcast where none was offered.
         (None, Some(_)) => return Err(AnswerFault::Rid),

@@ -2,9 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Description, Media, Mid, TransportDescription};
+use crate::{Attribute, Description, Media, Mid, TransportDescription};
 
 use super::Section;
+
+/// Whether nothing is sent in a section: its port is 0, and it does not wait for its group.
+///
+/// RFC 9143 §6: what is bundle-only is not rejected by its port. RFC 8843, which that replaces, had it in answers too. Outside
+/// of a group it means nothing.
+pub(super) fn is_rejected(description: &Description, media: &Media) -> bool {
+    let mid = media.mid();
+    let is_bundled = || description.bundle().is_some_and(|group| mid.is_some_and(|mid| group.mids.contains(mid)));
+    media.port == 0 && !(media.has(&Attribute::BundleOnly) && is_bundled())
+}
 
 /// The accepted sections, in the order of the description's group: the first is its tagged section.
 pub(super) fn group_order(description: &Description, sections: &[Section]) -> Vec<usize> {

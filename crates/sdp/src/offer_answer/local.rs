@@ -51,7 +51,8 @@ pub struct LocalTransport {
     pub ice_options: Vec<Token>,
     /// Of our certificate.
     pub fingerprints: Vec<Fingerprint>,
-    /// Our role, where the other side lets us choose. RFC 8842 §5.3 would like an answerer to be the client.
+    /// Our role, where the other side lets us choose. RFC 8842 §5.3 would like an answerer to be the client. In answers to
+    /// later offers, which let us choose again, it is the role that was agreed on, as long as the association lasts.
     pub preferred_role: DtlsRole,
     /// What comes after `candidate:`; in the first section only.
     pub candidates: Vec<Text>,

@@ -146,6 +146,34 @@ fn sections_may_be_rejected() {
     assert_eq!(nothing.transport, None);
 }
 
+// RFC 8843 §7.3 wants this of an answer; RFC 9143, which replaces it, does not.
+#[test]
+fn a_section_may_be_answered_bundle_only() {
+    let bundled = DATA.replace("m=application 9", "m=application 0").replace("a=mid:d", "a=mid:d\na=bundle-only");
+    let negotiated = apply(&session(), VIDEO, &bundled).unwrap();
+    assert!(matches!(negotiated.sections[1], Section::Data(_)));
+    // Outside of the group port 0 is what it always was.
+    let negotiated = apply(&session().replace("v d", "v"), VIDEO, &bundled).unwrap();
+    assert_eq!(negotiated.sections[1], Section::Rejected(Rejection::ByAnswer));
+}
+
+// RED within RED would have no end.
+#[test]
+fn red_carries_no_red() {
+    let mut sound = publishing("v");
+    sound.kind = MediaKind::Audio;
+    sound.codecs = vec![codec(111, "PCMU", 8_000, ""), codec(63, "red", 8_000, "111/111")];
+    let offered = offer(Origin::new(5), &transport(), vec![sound.into_media()]);
+    for (carried, expected) in
+        [("111/111", &["111 PCMU", "63 red"][..]), ("63/63", &["111 PCMU"]), ("111/63", &["111 PCMU"])]
+    {
+        let lines = format!("a=rtpmap:111 PCMU/8000\na=rtpmap:63 red/8000\na=fmtp:63 {carried}\n");
+        let m = format!("m=audio 9 UDP/TLS/RTP/SAVPF 111 63\na=mid:v\na=sendonly\na=rtcp-mux\n{lines}");
+        let answer = description(&format!("{REMOTE}a=setup:active\n{m}"));
+        assert_eq!(names(section(&apply_answer(&offered, &answer).unwrap().sections, 0)), expected);
+    }
+}
+
 #[test]
 fn sections_keep_number_kind_name_and_protocol() {
     let session = session();
@@ -206,6 +234,17 @@ fn extensions_and_encodings_are_among_the_offered() {
     }
     for rids in ["a=rid:x send\n", "a=rid:q recv\n"] {
         assert_eq!(fault(&session, &format!("{VIDEO}{rids}"), DATA), (0, AnswerFault::Rid));
+    }
+    // An encoding that is offered beside the simulcast is none of its streams.
+    let mut two = publishing("v");
+    two.simulcast.recv.pop();
+    let offered = offer(Origin::new(5), &transport(), vec![two.into_media()]);
+    for (streams, fits) in [("q;h", true), ("q;f", false)] {
+        let lines = format!("a=rid:q send\na=rid:h send\na=rid:f send\na=simulcast:send {streams}\n");
+        let answer = description(&format!("{REMOTE}a=setup:active\n{VIDEO}{lines}"));
+        let applied = apply_answer(&offered, &answer).map(|both| section(&both.sections, 0).simulcast.recv.len());
+        let expected = if fits { Ok(2) } else { Err(AnswerError { section: 0, fault: AnswerFault::Rid }) };
+        assert_eq!(applied, expected, "{streams}");
     }
     // Simulcast that is not answered is not there.
     let plain = apply(&session, VIDEO, DATA).unwrap();

@@ -310,6 +310,36 @@ fn a_group_may_name_sections_that_are_not_there() {
     assert!(answered.description.to_string().contains("a=group:BUNDLE 0\r\n"));
 }
 
+// RFC 9143 §6: bundle-only lets a section live with port 0, and means nothing outside of a group.
+#[test]
+fn bundle_only_needs_its_group() {
+    let m = format!("m=video 0 UDP/TLS/RTP/SAVPF 96\na=mid:0\na=bundle-only\na=rtcp-mux\n{VP8}");
+    for (group, accepts) in [("a=group:BUNDLE 0\n", true), ("a=group:BUNDLE 1\n", false), ("", false)] {
+        let answered = answer(&description(&format!("{REMOTE}{group}{m}")), &sfu());
+        let port = answered.description.media[0].port;
+        match &answered.negotiated.sections[0] {
+            Section::Rtp(_) => assert_eq!((accepts, port), (true, 9), "{group}"),
+            other => assert_eq!((accepts, port, other), (false, 0, &Section::Rejected(Rejection::ByOffer)), "{group}"),
+        }
+    }
+}
+
+// RFC 8285 §6: what a section has offered is not answered for all of them.
+#[test]
+fn mixed_extensions_are_answered_where_they_were_offered() {
+    let m = |mid: &str, lines: &str| format!("m=video 9 UDP/TLS/RTP/SAVPF 96\na=mid:{mid}\na=rtcp-mux\n{VP8}{lines}");
+    let mixed = "a=extmap-allow-mixed\n";
+    for (session, first, expected) in
+        [(mixed, "", [true, false, false]), ("", mixed, [false, true, false]), ("", "", [false; 3])]
+    {
+        let text = format!("{REMOTE}{session}a=group:BUNDLE 0 1\n{}{}", m("0", first), m("1", ""));
+        let answered = answer(&description(&text), &sfu()).description;
+        let by_session = answered.attributes.contains(&Attribute::ExtmapAllowMixed);
+        let by_section = |index: usize| answered.media[index].has(&Attribute::ExtmapAllowMixed);
+        assert_eq!([by_session, by_section(0), by_section(1)], expected);
+    }
+}
+
 #[test]
 fn without_a_group_the_first_that_can_be_is_served() {
     let audio = "m=audio 9 UDP/TLS/RTP/SAVPF 96\na=rtcp-mux\na=rtpmap:96 X/8000\n";
@@ -359,6 +389,36 @@ fn numbers_mean_one_thing_in_a_group() {
     assert_eq!(outcome(&opus), Section::Rejected(Rejection::PayloadTypeClash));
     let as_rtx = m("video", "a=rtpmap:97 VP8/90000\n");
     assert_eq!(outcome(&as_rtx), Section::Rejected(Rejection::PayloadTypeClash));
+    // RFC 9143 §9.1.1: what changes the codec's configuration is the same too; a level is each receiver's own.
+    let mut policy = sfu();
+    let profile = "level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f";
+    let more = [video("VP9/90000", "profile-id=2"), video("H264/90000", profile)];
+    policy.video.as_mut().unwrap().codecs.extend(more);
+    policy.audio.as_mut().unwrap().codecs.push(audio("opus/48000/1", ""));
+    let outcome = |kind: &str, first: &str, second: &str| {
+        answer(&offer(&m(kind, first), &m(kind, second)), &policy).negotiated.sections.swap_remove(1)
+    };
+    let vp9 = |profile: &str| format!("a=rtpmap:96 VP9/90000\na=fmtp:96 profile-id={profile}\n");
+    let h264 = |mode: u8, level: &str| {
+        let asymmetry = "level-asymmetry-allowed=1";
+        format!(
+            "a=rtpmap:96 H264/90000\na=fmtp:96 {asymmetry};packetization-mode={mode};profile-level-id=42e0{level}\n"
+        )
+    };
+    let red = |carried: &str| format!("a=rtpmap:96 opus/48000/2\na=rtpmap:97 red/48000/2\na=fmtp:97 {carried}\n");
+    for (kind, first, second, is_same) in [
+        ("video", vp9("0"), vp9("0"), true),
+        ("video", vp9("0"), vp9("2"), false),
+        ("video", h264(1, "1f"), h264(1, "34"), true),
+        ("video", h264(1, "1f"), h264(0, "1f"), false),
+        ("audio", red("96/96"), red("96/96"), true),
+        ("audio", red("96/96"), red("96"), false),
+    ] {
+        match outcome(kind, &first, &second) {
+            Section::Rtp(_) => assert!(is_same, "{second}"),
+            other => assert!(!is_same && other == Section::Rejected(Rejection::PayloadTypeClash), "{second}{other:?}"),
+        }
+    }
     let with_id = |uri: &str| m("video", &format!("a=rtpmap:96 VP8/90000\na=extmap:1 {uri}\n"));
     let both = offer(&with_id(MID), &with_id(crate::parties::RID));
     assert_eq!(negotiated(&both).sections[1], Section::Rejected(Rejection::ExtensionClash));
