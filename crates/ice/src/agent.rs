@@ -352,11 +352,16 @@ impl Agent {
                 pair.fail(crate::Failure::FlowClosed);
             }
         }
-        self.transactions.retain(|transaction| transaction.flow != flow);
-        self.outbox.retain(|outgoing| !matches!(outgoing, Outgoing::Answer(answer) if answer.flow == flow));
+        self.forget_flow(flow);
         if let Some(previous) = self.previous.as_ref().filter(|previous| !previous.has_valid()) {
             self.end_generation(previous.number, Failed::FlowClosed);
         }
+    }
+
+    /// Nothing more is sent on a flow, nor awaited. The caller may give its number to another.
+    pub(crate) fn forget_flow(&mut self, flow: FlowId) {
+        self.transactions.retain(|transaction| transaction.flow != flow);
+        self.outbox.retain(|outgoing| !matches!(outgoing, Outgoing::Answer(answer) if answer.flow == flow));
     }
 
     pub(crate) fn generations(&self) -> impl Iterator<Item = &Generation> {

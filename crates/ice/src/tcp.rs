@@ -128,6 +128,7 @@ impl Agent {
             let since = *stream.idle_since.get_or_insert(now);
             let stays = now.saturating_duration_since(since) < self.config.check_timeout;
             if !stays {
+                self.forget_flow(stream.flow);
                 self.push_event(Event::CloseStream(stream.flow));
             }
             stays

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use plenary_ice::{
-    Agent, Attribute, Candidate, CandidateKind, Config, Deframer, Error, Event, Failed, Failure, LocalCandidate,
-    Mapping, Network, Parameters, Reason, Remedy, Request, Role, State, Taken, TcpType,
+    Agent, Attribute, Candidate, CandidateKind, Config, Deframer, DropReason, Error, Event, Failed, Failure,
+    LocalCandidate, Mapping, Network, Parameters, Reason, Remedy, Request, Role, State, Taken, TcpType,
 };
 use plenary_wire::{Datagram, Ecn, FlowId, Handled, Limit};
 
@@ -556,6 +556,22 @@ fn nothing_is_sent_on_a_flow_that_is_gone() {
     let check = alone.signed(2);
     assert_eq!(alone.receive("192.0.2.2:9", check), Ok(()));
     alone.agent.remove_flow(FLOW, now).unwrap();
+    assert_eq!(alone.sent(), []);
+}
+
+// The same, where it is the agent that gives the stream up: an answer went out without its length.
+#[test]
+fn nothing_is_answered_on_a_stream_that_was_given_up() {
+    let mut alone = Alone::lite();
+    let (local, stream) = (address("192.0.2.1:1000"), FlowId(10));
+    alone.agent.add_local_candidate(LocalCandidate::tcp(FlowId(2), TcpType::Passive, local), alone.now).unwrap();
+    alone.agent.handle_accepted(stream, local, alone.now).unwrap();
+    let mut stranger = raw::check(&alone.ours, 1).fingerprint();
+    let datagram =
+        Datagram { flow: stream, local, remote: address("192.0.2.2:9"), ecn: Ecn::NotEct, bytes: &mut stranger };
+    assert_eq!(alone.agent.handle_datagram(datagram, alone.now), Handled::Dropped(DropReason::Unauthenticated));
+    alone.pass(ms(10_000));
+    assert_eq!(closed(&mut alone.agent), [stream]);
     assert_eq!(alone.sent(), []);
 }
 
