@@ -41,8 +41,6 @@ pub struct Agent {
     pub(crate) next_start: Option<Instant>,
     pub(crate) errors_left: u16,
     pub(crate) errors_since: Instant,
-    /// Requests are answered with 403 (RFC 7675 §5.2).
-    pub(crate) revoked: bool,
     pub(crate) dropped: [u32; DropReason::COUNT],
 }
 
@@ -75,7 +73,6 @@ impl Agent {
             next_start: None,
             errors_left: config.errors_per_second,
             errors_since: now,
-            revoked: false,
             dropped: [0; DropReason::COUNT],
             config,
         })
@@ -273,7 +270,6 @@ impl Agent {
     /// peer's checks are answered with 403 until a restart.
     pub fn revoke(&mut self) {
         if !matches!(self.state, State::Closed) {
-            self.revoked = true;
             self.end(State::Failed(Failed::ConsentRevoked));
         }
     }
@@ -298,7 +294,6 @@ impl Agent {
         if matches!(self.state, State::Closed) {
             return;
         }
-        self.revoked = false;
         let number = self.current.number.wrapping_add(1);
         let fresh = Generation::new(number, credentials(&mut self.entropy));
         let mut old = std::mem::replace(&mut self.current, fresh);
@@ -353,9 +348,6 @@ impl Agent {
             }
         }
         self.forget_flow(flow);
-        if let Some(previous) = self.previous.as_ref().filter(|previous| !previous.has_valid()) {
-            self.end_generation(previous.number, Failed::FlowClosed);
-        }
     }
 
     /// Nothing more is sent on a flow, nor awaited. The caller may give its number to another.

@@ -111,7 +111,7 @@ impl Agent {
     pub(crate) fn start_due_at(&self) -> Option<Instant> {
         let ready = self.current.remote.is_some() && self.config.mode == crate::Mode::Full && self.has_room();
         let ended = matches!(self.state, State::Failed(_));
-        let waits = ready && (!self.current.triggered.is_empty() || self.current.next_waiting().is_some());
+        let waits = ready && (!self.current.triggered.is_empty() || self.current.has_waiting());
         let waits = !ended && (waits || (self.has_room() && self.gathering.is_waiting()));
         // Without `next_start`, `run` has started what it could at once.
         if waits { self.next_start } else { None }
@@ -152,8 +152,7 @@ impl Agent {
         let generation = self.current.number;
         let Some(pair) = self.current.pair_mut(id) else { return false };
         // It may have been triggered before it came to its end.
-        let over =
-            matches!(pair.failure, Some(Failure::FlowClosed | Failure::ConsentExpired | Failure::ConsentRevoked));
+        let over = pair.failure == Some(Failure::FlowClosed) || pair.has_lost_consent();
         if (nominate.is_none() && pair.state == PairState::Succeeded) || (over && pair.state == PairState::Failed) {
             return false;
         }
@@ -428,11 +427,11 @@ impl Agent {
         Some(path)
     }
 
-    /// A lite peer that followed an older nomination sees with each check which one counts.
+    /// Each check of the nominated pair says that it still is: a peer that has followed an older nomination, or changed
+    /// its role and forgotten this one, comes back.
     fn nominated_still(&self, number: u32, id: PairId) -> Option<u32> {
         let generation = self.generation(number)?;
-        let lite = generation.remote.as_ref().is_some_and(|remote| remote.lite);
-        let chosen = lite && self.role == Role::Controlling && generation.selected == Some(id);
+        let chosen = self.role == Role::Controlling && generation.selected == Some(id);
         if chosen { generation.pair(id)?.nomination } else { None }
     }
 

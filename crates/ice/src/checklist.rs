@@ -2,19 +2,39 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use plenary_wire::FlowId;
 
 use crate::candidate::{Local, LocalId, can_pair};
 use crate::pair::{Pair, PairId, PairState, Remote, RemoteId, pair_priority};
-use crate::{Candidate, CandidateKind, Credentials, Parameters, Role, TcpType, Transport};
+use crate::{Candidate, CandidateKind, Credentials, Failure, Parameters, Role, TcpType, Transport};
+
+/// A nomination that the peer does not repeat for as long, while it does another's, is over. Longer than browsers wait
+/// between two checks of the pair that they use (2.5 s).
+const NOMINATION_LASTS: Duration = Duration::from_secs(3);
 
 /// A signalled candidate whose name is being resolved.
 #[derive(Clone, Debug)]
 pub(crate) struct Unresolved {
     pub(crate) request: u32,
     pub(crate) candidate: Candidate,
+}
+
+/// A path on which consent was lost, how, and when it was given last.
+#[derive(Debug)]
+struct Lost {
+    flow: FlowId,
+    local: SocketAddr,
+    remote: SocketAddr,
+    failure: Failure,
+    confirmed_at: Option<Instant>,
+}
+
+impl Lost {
+    fn is_at(&self, flow: Option<FlowId>, local: SocketAddr, remote: SocketAddr) -> bool {
+        Some(self.flow) == flow && self.local == local && self.remote == remote
+    }
 }
 
 #[derive(Debug)]
@@ -40,11 +60,14 @@ pub(crate) struct Generation {
     pub(crate) remote_before: Option<u32>,
     /// Candidates left out because `pairs_max` was reached.
     pub(crate) pairs_left_out: u32,
+    /// Where consent was lost, of pairs that had to go: the path is not taken again (RFC 7675 §5.1). About
+    /// as many as `pairs_max`, then such pairs stay.
+    lost: Box<[Lost]>,
     next_id: u32,
 }
 
 impl Generation {
-    pub(crate) const fn new(number: u32, local: Credentials) -> Self {
+    pub(crate) fn new(number: u32, local: Credentials) -> Self {
         Self {
             number,
             local,
@@ -62,6 +85,7 @@ impl Generation {
             remote_complete: false,
             remote_before: None,
             pairs_left_out: 0,
+            lost: Box::default(),
             next_id: 0,
         }
     }
@@ -102,16 +126,20 @@ impl Generation {
         self.remotes.iter().filter(|remote| remote.kind == CandidateKind::PeerReflexive).count()
     }
 
-    /// The controlling peer has nominated a pair that works. A pair that was left has its nomination only until the next,
-    /// which without renomination is no greater.
+    /// The controlling peer has nominated a pair that works. Without renomination, of several the best counts (RFC 8445
+    /// §8.1.1); but those that were left, and those that it names no more while it repeats this one, it has given up.
     pub(crate) fn nominated(&mut self, id: PairId, nomination: u32, now: Instant) {
         let Some(pair) = self.pair_mut(id) else { return };
-        if pair.nomination.is_some_and(|known| known >= nomination) {
+        if pair.nomination.is_some_and(|known| known > nomination) {
             return;
         }
-        pair.nomination = Some(nomination);
-        let left = |it: &&mut Pair| it.id != id && it.is_shunned(now) && it.nomination <= Some(nomination);
-        self.pairs.iter_mut().filter(left).for_each(|pair| pair.nomination = None);
+        let again = pair.nomination == Some(nomination);
+        (pair.nomination, pair.nominated_at) = (Some(nomination), Some(now));
+        let given_up = |it: &&mut Pair| {
+            let old = it.nominated_at.is_none_or(|at| now.saturating_duration_since(at) >= NOMINATION_LASTS);
+            it.id != id && it.nomination <= Some(nomination) && (it.is_shunned(now) || (again && old))
+        };
+        self.pairs.iter_mut().filter(given_up).for_each(|pair| pair.nomination = None);
     }
 
     pub(crate) fn trigger(&mut self, id: PairId) {
@@ -162,6 +190,7 @@ impl Generation {
     ) -> Option<Pair> {
         let id = PairId(self.next_id());
         let remote = self.remotes.iter().find(|it| it.id == remote)?;
+        let lost = self.lost.iter().find(|it| it.is_at(flow, base, remote.address));
         Some(Pair {
             id,
             local: local.id,
@@ -171,15 +200,16 @@ impl Generation {
             remote_address: remote.address,
             priority: pair_priority(role, local.priority, remote.priority),
             foundation: local.foundation_hash().wrapping_mul(31) ^ u64::from(remote.foundation),
-            state: PairState::Frozen,
-            failure: None,
+            state: if lost.is_some() { PairState::Failed } else { PairState::Frozen },
+            failure: lost.map(|lost| lost.failure),
             valid: false,
             mapped: None,
             nomination: None,
+            nominated_at: None,
             nominate_on_success: None,
             started_at: None,
             heard_at: None,
-            confirmed_at: None,
+            confirmed_at: lost.and_then(|lost| lost.confirmed_at),
             next_check_at: None,
             unanswered_since: None,
             suspected: false,
@@ -191,28 +221,32 @@ impl Generation {
         })
     }
 
-    /// Keeps to the limit by giving up the worst pair that has not begun, or that has failed (RFC 8445 §6.1.2.5).
+    /// Keeps to the limit: where the table is full, the worst pair goes, or this one (RFC 8445 §6.1.2.5).
     pub(crate) fn insert(&mut self, pair: Pair, pairs_max: usize) -> Option<PairId> {
         if self.pairs.len() >= pairs_max {
             self.pairs_left_out = self.pairs_left_out.saturating_add(1);
-            let idle = |it: &&Pair| {
-                matches!(it.state, PairState::Frozen | PairState::Waiting | PairState::Failed) && !it.valid
-            };
-            let worst = self.pairs.iter().filter(idle).min_by_key(|it| (it.state != PairState::Failed, it.priority))?;
-            if worst.state != PairState::Failed && worst.priority >= pair.priority {
-                return None;
-            }
-            let worst = worst.id;
-            self.pairs.retain(|it| it.id != worst);
-            self.triggered.retain(|&id| id != worst);
+            let worst = self.worst(&pair, pairs_max)?;
+            self.remove_pairs(&[worst]);
         }
         let id = pair.id;
+        let others = |it: &Lost| !it.is_at(pair.flow, pair.local_address, pair.remote_address);
+        self.lost = std::mem::take(&mut self.lost).into_iter().filter(others).collect();
         if self.pairs.is_empty() {
             self.pairs.reserve_exact(1);
         }
         self.pairs.push(pair);
         self.thaw();
         Some(id)
+    }
+
+    /// The pair that makes room for another: one that has failed, or else one of lower priority that has not begun.
+    fn worst(&self, other: &Pair, pairs_max: usize) -> Option<PairId> {
+        let goes = |it: &&Pair| {
+            let failed = it.state == PairState::Failed && !it.valid && self.may_go(it, pairs_max);
+            failed || (it.is_waiting() && !it.valid && it.priority < other.priority)
+        };
+        let worst = self.pairs.iter().filter(goes).min_by_key(|it| (it.state != PairState::Failed, it.priority));
+        worst.map(|it| it.id)
     }
 
     /// RFC 8445 §6.1.2.6 and §6.1.4.2: the best of each foundation of which none is under way becomes Waiting.
@@ -245,12 +279,15 @@ impl Generation {
         }
     }
 
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.pairs.iter().any(Pair::is_waiting)
+    }
+
     /// The next pair to check: RFC 8445 §6.1.4.2, but that frozen pairs only come last. With one component, to wait for
     /// the answer of another pair would save a few packets and cost all the time that a dead one takes to fail.
     pub(crate) fn next_waiting(&self) -> Option<PairId> {
         let order = |pair: &&Pair| (pair.state == PairState::Waiting, pair.priority);
-        let open = |pair: &&Pair| matches!(pair.state, PairState::Waiting | PairState::Frozen);
-        self.pairs.iter().filter(open).max_by_key(order).map(|pair| pair.id)
+        self.pairs.iter().filter(|pair| pair.is_waiting()).max_by_key(order).map(|pair| pair.id)
     }
 
     /// After a change of role or of a candidate's priority.
@@ -264,8 +301,8 @@ impl Generation {
         }
     }
 
-    /// Forgets candidates for which `gone` is true, with their pairs; answers those pairs.
-    pub(crate) fn remove_remotes(&mut self, gone: impl Fn(&Remote) -> bool) -> Vec<PairId> {
+    /// Forgets candidates for which `gone` is true, with their pairs.
+    pub(crate) fn remove_remotes(&mut self, gone: impl Fn(&Remote) -> bool) {
         let mut pairs = Vec::new();
         self.remotes.retain(|remote| {
             let stays = !gone(remote);
@@ -274,15 +311,31 @@ impl Generation {
             }
             stays
         });
-        self.pairs.retain(|pair| !pairs.contains(&pair.id));
-        self.triggered.retain(|id| !pairs.contains(id));
-        if self.selected.is_some_and(|id| pairs.contains(&id)) {
-            self.selected = None;
-        }
-        if self.nominating.is_some_and(|id| pairs.contains(&id)) {
-            self.nominating = None;
-        }
-        pairs
+        self.remove_pairs(&pairs);
+    }
+
+    /// Whether a pair can be forgotten: what it tells of lost consent can't, while there is no place for it.
+    pub(crate) fn may_go(&self, pair: &Pair, pairs_max: usize) -> bool {
+        !pair.has_lost_consent() || self.lost.len() < pairs_max
+    }
+
+    fn remove_pairs(&mut self, gone: &[PairId]) {
+        let lost = |pair: &Pair| {
+            let lost = gone.contains(&pair.id) && pair.has_lost_consent();
+            lost.then_some(Lost {
+                flow: pair.flow?,
+                local: pair.local_address,
+                remote: pair.remote_address,
+                failure: pair.failure?,
+                confirmed_at: pair.confirmed_at,
+            })
+        };
+        let before = std::mem::take(&mut self.lost);
+        self.lost = before.into_iter().chain(self.pairs.iter().filter_map(lost)).collect();
+        self.pairs.retain(|pair| !gone.contains(&pair.id));
+        self.triggered.retain(|id| !gone.contains(id));
+        self.selected = self.selected.filter(|id| !gone.contains(id));
+        self.nominating = self.nominating.filter(|id| !gone.contains(id));
     }
 
     /// What stays of it when a newer one begins: the pair in use.

@@ -81,18 +81,27 @@ impl Agent {
     /// The last valid pair of a generation is gone.
     pub(crate) fn end_generation(&mut self, number: u32, reason: Failed) {
         if number != self.current.number {
-            self.previous = None;
-            self.transactions.retain(|it| it.generation == self.current.number || it.is_gathering());
+            self.end_previous();
         } else if self.previous.is_none() {
             self.end(State::Failed(reason));
         }
+    }
+
+    /// What was before a restart is over.
+    pub(crate) fn end_previous(&mut self) {
+        self.previous = None;
+        self.transactions.retain(|it| it.generation == self.current.number || it.is_gathering());
     }
 
     /// The pair in use and those that could replace it, best first.
     fn kept(&self, number: u32) -> Vec<PairId> {
         let Some(generation) = self.generation(number) else { return Vec::new() };
         let mut kept: Vec<_> = generation.pairs.iter().filter(|pair| pair.valid).collect();
-        kept.sort_by_key(|pair| (Some(pair.id) != generation.selected, std::cmp::Reverse(pair.priority)));
+        // One that is nominated but was left is asked too: when it answers, it is used again.
+        let order = |pair: &&Pair| {
+            (Some(pair.id) != generation.selected, pair.nomination.is_none(), std::cmp::Reverse(pair.priority))
+        };
+        kept.sort_by_key(order);
         kept.truncate(1 + SPARES);
         kept.into_iter().map(|pair| pair.id).collect()
     }
@@ -209,8 +218,8 @@ impl Agent {
                 _ => Failed::NoPair,
             };
             self.end(State::Failed(reason));
-        } else if self.current.remote.is_some() {
-            self.set_state(State::Checking);
+        } else {
+            self.set_state(if self.current.remote.is_some() { State::Checking } else { State::New });
         }
     }
 

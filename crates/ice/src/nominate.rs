@@ -104,6 +104,9 @@ impl Agent {
 
     /// Uses the best pair that there is: nominated before valid before shunned.
     pub(crate) fn choose(&mut self, now: Instant) {
+        if self.previous.as_ref().is_some_and(|previous| !previous.has_valid()) {
+            self.end_previous();
+        }
         if self.current.selected_pair().is_some_and(|pair| !pair.valid) {
             self.current.selected = None;
             self.current.patient_since = Some(now);
@@ -158,9 +161,8 @@ impl Agent {
         }
         self.current.selected = Some(id);
         // RFC 8445 §9: the pair of before goes on until now.
-        if self.previous.take().is_some() {
-            let number = self.current.number;
-            self.transactions.retain(|it| it.is_gathering() || it.generation == number);
+        if self.previous.is_some() {
+            self.end_previous();
         }
         if let Some(selected) = self.selected() {
             self.push_event(Event::Selected(selected));

@@ -84,6 +84,8 @@ pub(crate) struct Pair {
     pub(crate) mapped: Option<SocketAddr>,
     /// Nominated, and with which value of renomination; 0 without.
     pub(crate) nomination: Option<u32>,
+    /// When the peer said so last.
+    pub(crate) nominated_at: Option<Instant>,
     /// The same, once our own check has succeeded (RFC 8445 §7.3.1.5).
     pub(crate) nominate_on_success: Option<u32>,
     pub(crate) started_at: Option<Instant>,
@@ -116,6 +118,16 @@ impl Pair {
         self.suspected = false;
     }
 
+    /// Consent was lost on it, so that RFC 7675 §5.1 forbids these credentials there. A lite agent never had any: its pair
+    /// was silent, and may be heard again.
+    pub(crate) fn has_lost_consent(&self) -> bool {
+        match self.failure {
+            Some(Failure::ConsentRevoked) => true,
+            Some(Failure::ConsentExpired) => self.confirmed_at.is_some(),
+            _ => false,
+        }
+    }
+
     /// The last sign of life.
     pub(crate) fn alive_at(&self) -> Option<Instant> {
         self.heard_at.max(self.confirmed_at)
@@ -125,6 +137,10 @@ impl Pair {
     pub(crate) fn is_shunned(&self, now: Instant) -> bool {
         let silent = |until: Instant| self.unanswered_since.is_some_and(|since| since + SHUN < until);
         self.shunned_until.is_some_and(|until| now < until || silent(until))
+    }
+
+    pub(crate) const fn is_waiting(&self) -> bool {
+        matches!(self.state, PairState::Frozen | PairState::Waiting)
     }
 
     pub(crate) const fn is_pending(&self) -> bool {

@@ -9,9 +9,9 @@ use crate::agent::Agent;
 use crate::candidate::{LocalId, is_sendable};
 use crate::check::{Answer, Body, Outgoing};
 use crate::checklist::Generation;
-use crate::pair::{Failure, Pair, PairId, PairState, Remote, RemoteId};
+use crate::pair::{Pair, PairId, PairState, Remote, RemoteId};
 use crate::stun::{Message, UNKNOWN_MAX};
-use crate::{CandidateKind, DropReason, Event, Mode, State, TcpType, Transport};
+use crate::{CandidateKind, DropReason, Event, Mode, Role, State, TcpType, Transport};
 
 /// A pair not heard for this long may make room for a new address of the peer.
 const IDLE: Duration = Duration::from_secs(5);
@@ -39,15 +39,12 @@ impl Agent {
         let stream = self.streams.iter().find(|stream| stream.flow == flow);
         let path = Path { flow, local: stream.map_or(candidate.base, |stream| stream.local_address), remote };
         let number = self.authenticate(request, &path, now)?;
-        if self.revoked {
-            // RFC 7675 §5.2.
+        // RFC 7675 §5.2. Who has failed sends nothing more: a peer that was answered would go on alone.
+        if matches!(self.state, State::Failed(_)) {
             return self.answer(request, &path, Some(number), Body::Error(403));
         }
         if self.role_conflict(request) {
             return self.answer(request, &path, Some(number), Body::Error(487));
-        }
-        if matches!(self.state, State::Failed(_)) && number == self.current.number {
-            return self.answer(request, &path, Some(number), Body::Success);
         }
         let pair = self.pair_of(request, &path, number, id, now);
         let pair = match pair {
@@ -57,7 +54,11 @@ impl Agent {
             }
             pair => pair?,
         };
-        self.answer(request, &path, Some(number), Body::Success)?;
+        // Nor does the peer stay alone on a pair that it nominates, and that this side may not use again.
+        let lost = self.generation(number).and_then(|it| it.pair(pair)).is_some_and(Pair::has_lost_consent);
+        let forbidden = lost && request.use_candidate && self.role == Role::Controlled;
+        let body = if forbidden { Body::Error(403) } else { Body::Success };
+        self.answer(request, &path, Some(number), body)?;
         self.note_request(request, number, pair, now);
         Ok(())
     }
@@ -153,7 +154,7 @@ impl Agent {
             None => {
                 let priority = request.priority.ok_or(DropReason::NoPriority)?;
                 if generation.peer_reflexive_count() >= reflexive_max {
-                    let gone = forget_idle(generation, now).ok_or(DropReason::PeerReflexiveLimit)?;
+                    let gone = forget_idle(generation, pairs_max, now).ok_or(DropReason::PeerReflexiveLimit)?;
                     self.events.retain(|event| !matches!(event, Event::Heard { remote, .. } if *remote == gone));
                 }
                 let id = RemoteId(generation.next_id());
@@ -170,14 +171,16 @@ impl Agent {
         let mut pair = generation
             .new_pair(&candidate, remote, Some(path.flow), path.local, role)
             .expect("its remote candidate is there");
-        pair.state = PairState::Waiting;
+        if pair.failure.is_none() {
+            pair.state = PairState::Waiting;
+        }
         generation.insert(pair, pairs_max).ok_or(DropReason::PeerReflexiveLimit)
     }
 
     /// What an authenticated request means for its pair (RFC 8445 §7.3.1.4, §7.3.1.5, §7.3.2).
     fn note_request(&mut self, request: &Message<'_>, number: u32, id: PairId, now: Instant) {
         let lite = self.config.mode == Mode::Lite;
-        let controlled = self.role == crate::Role::Controlled;
+        let controlled = self.role == Role::Controlled;
         let nomination = request.use_candidate.then(|| request.nomination.unwrap_or(0));
         let is_current = number == self.current.number;
         let Some(generation) = self.generation_mut(number) else { return };
@@ -185,13 +188,10 @@ impl Agent {
         let first = pair.heard_at.is_none();
         pair.heard_at = pair.heard_at.max(Some(now));
         pair.requests = pair.requests.saturating_add(1);
-        let (flow, remote, state, failure) = (pair.flow, pair.remote_address, pair.state, pair.failure);
+        let (flow, remote, state, over) = (pair.flow, pair.remote_address, pair.state, pair.has_lost_consent());
         if first && let Some(flow) = flow {
             self.push_event(Event::Heard { flow, remote });
         }
-        // RFC 7675 §5.1: once consent is lost, these credentials are not used on this path again. A lite agent asks for
-        // none: its pair was silent, and is not now.
-        let over = !lite && matches!(failure, Some(Failure::ConsentExpired | Failure::ConsentRevoked));
         if !is_current || over {
             return;
         }
@@ -222,10 +222,10 @@ impl Agent {
 }
 
 /// Forgets the peer-reflexive candidate that was heard longest ago, if none of its pairs is in use; answers its address.
-fn forget_idle(generation: &mut Generation, now: Instant) -> Option<SocketAddr> {
+fn forget_idle(generation: &mut Generation, pairs_max: usize, now: Instant) -> Option<SocketAddr> {
     let in_use = |pair: &Pair| {
         let recent = pair.alive_at().is_some_and(|at| now.saturating_duration_since(at) < IDLE);
-        recent || generation.selected == Some(pair.id)
+        recent || generation.selected == Some(pair.id) || !generation.may_go(pair, pairs_max)
     };
     let idle = |remote: &&Remote| {
         let used = generation.pairs.iter().any(|pair| pair.remote == remote.id && in_use(pair));

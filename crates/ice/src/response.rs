@@ -72,7 +72,7 @@ impl Agent {
         let Some(generation) = self.generation_mut(number) else { return };
         let Some(pair) = generation.pair_mut(id) else { return };
         let keep = matches!(transaction.purpose, Purpose::Keep { .. });
-        if matches!(pair.failure, Some(Failure::ConsentExpired | Failure::ConsentRevoked)) || (keep && !pair.valid) {
+        if pair.has_lost_consent() || (keep && !pair.valid) {
             return; // too late
         }
         pair.responses = pair.responses.saturating_add(1);

@@ -200,6 +200,29 @@ fn of_aggressive_nominations_the_best_pair_counts() {
     }
 }
 
+// What a peer does that has left the better pair: it names only the other one, again and again.
+#[test]
+fn a_nomination_that_is_repeated_outlives_one_that_is_not() {
+    let (better, other) = ("192.0.2.2:2000", "192.0.2.2:1999");
+    let mut alone = controlled(false);
+    let nominate = |alone: &mut Alone, from: &str, selected: &str| {
+        let request = alone.nominating(1);
+        assert_eq!(alone.receive(from, request), Ok(()));
+        alone.sent();
+        assert_eq!(alone.selected(), Some(address(selected)), "at {from}");
+    };
+    nominate(&mut alone, better, better);
+    alone.now += ms(4000);
+    nominate(&mut alone, other, better);
+    nominate(&mut alone, better, better);
+    for _ in 0..6 {
+        nominate(&mut alone, other, better);
+        alone.now += ms(500);
+    }
+    nominate(&mut alone, other, other);
+    nominate(&mut alone, better, better);
+}
+
 #[test]
 fn a_lite_agent_takes_the_best_of_aggressive_nominations_and_follows_when_it_is_left() {
     let mut alone = Alone::lite();

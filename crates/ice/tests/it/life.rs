@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plenary_ice::{Change, Config, Event, Failed, Failure, Role, State};
+use plenary_ice::{Change, Config, Event, Failed, Failure, Reason, Role, State};
 use plenary_wire::FlowId;
 
 use crate::lab::{A, B, Lab, address, config, lite_config, ms};
@@ -384,7 +384,7 @@ fn a_removed_flow_takes_its_pairs_along() {
     lab.candidates(A);
     assert!(lab.until(seconds(3), |lab| lab.agents[A].selected().is_some_and(|it| it.flow == FlowId(5))));
     let explained = lab.agents[A].explain();
-    let gone = plenary_ice::Reason::Failed(Failure::FlowClosed);
+    let gone = Reason::Failed(Failure::FlowClosed);
     assert_eq!(explained.pairs.iter().filter(|pair| pair.reason == gone).count(), 2);
 }
 
@@ -401,4 +401,92 @@ fn a_closed_agent_is_silent() {
     lab.agents[A].restart(now);
     assert_eq!(lab.agents[A].state(), State::Closed);
     assert_eq!(lab.agents[B].state(), State::Failed(Failed::ConsentExpired));
+}
+
+/// Without renomination: in use is the first pair, through a relay, although a direct one works since.
+fn settled_on_a_relay() -> Lab {
+    let with = |seed, role| Config { renomination: false, ..config(seed, role) };
+    let mut lab = Lab::new(with(1, Role::Controlling), with(2, Role::Controlled));
+    lab.relay(A, 3, "198.51.100.1:3000");
+    lab.host(B, 2, "192.0.2.2:2000");
+    lab.signal();
+    assert!(lab.until(ms(2000), Lab::is_complete));
+    lab.host(A, 1, "192.0.2.1:1000");
+    lab.candidates(A);
+    lab.run(seconds(5));
+    assert_eq!(lab.selected(B).unwrap().1, address("198.51.100.1:3000"));
+    lab
+}
+
+// The trap: what was nominated is forgotten with the role, and there is only one nomination.
+#[test]
+fn who_changes_its_role_and_back_comes_back_to_the_nominated_pair() {
+    for agent in [A, B] {
+        let mut lab = settled_on_a_relay();
+        let role = lab.agents[agent].role();
+        for role in [role.reversed(), role] {
+            let now = lab.now;
+            lab.agents[agent].set_role_to(role, now);
+        }
+        // One that controls has forgotten it too, and takes the best.
+        let expected = if agent == A { "192.0.2.1:1000" } else { "198.51.100.1:3000" };
+        lab.run(seconds(1));
+        for _ in 0..30 {
+            lab.run(seconds(1));
+            assert_eq!(lab.selected(A).unwrap().0, address(expected));
+            assert_eq!(lab.selected(B).unwrap().1, address(expected));
+            assert!(lab.is_complete());
+        }
+    }
+}
+
+// The trap: the controlled side lost consent on the pair that the other nominates, and may not use it again.
+#[test]
+fn a_nomination_of_a_pair_that_lost_consent_is_refused() {
+    let mut lab = two_paths(config(1, Role::Controlling), config(2, Role::Controlled));
+    // What B asks on the second path is lost, and nothing else.
+    lab.cut = Some(Box::new(|packet| packet.to == address("198.51.100.1:3000") && packet.bytes[..2] == [0, 1]));
+    lab.run(seconds(40));
+    lab.agents[A].remove_flow(FlowId(1), lab.now).unwrap();
+    assert_eq!(lab.selected(A).unwrap().0, address("198.51.100.1:3000"));
+    lab.run(ms(300));
+    assert_eq!(lab.selected(A), None, "B can't go there too");
+    let revoked = Reason::Failed(Failure::ConsentRevoked);
+    assert!(lab.agents[A].explain().pairs.iter().any(|pair| pair.reason == revoked));
+    lab.run(seconds(60));
+    assert!(lab.agents.iter().all(|agent| matches!(agent.state(), State::Failed(_))));
+}
+
+// The trap: an agent that had failed went on answering, so that the other side stayed alone on the pair.
+#[test]
+fn when_one_side_fails_the_other_does() {
+    for lite in [false, true] {
+        let mut lab = if lite { Lab::lite() } else { Lab::full() };
+        assert!(lab.until(ms(1000), Lab::is_complete));
+        let (failing, other) = if lite { (B, A) } else { (A, B) };
+        let from = lab.sockets[other].address;
+        // A full agent lacks the answers of the other, a lite one its checks.
+        let kind = if lite { 0 } else { 1 };
+        lab.cut = Some(Box::new(move |packet| packet.from == from && packet.bytes[0] == kind));
+        lab.until(seconds(31), |lab| matches!(lab.agents[failing].state(), State::Failed(_)));
+        assert_eq!(lab.agents[failing].state(), State::Failed(Failed::ConsentExpired));
+        lab.cut = None;
+        lab.run(seconds(2));
+        assert!(matches!(lab.agents[other].state(), State::Failed(_)), "lite {lite}");
+        assert_eq!(lab.selected(other), None);
+    }
+}
+
+// The trap: a nomination of before a restart that got no answer ended its pair, but not its use.
+#[test]
+fn the_pair_of_before_a_restart_ends_with_its_nomination() {
+    let mut lab = Lab::full();
+    assert!(lab.until(ms(150), |lab| lab.agents[A].selected().is_some()));
+    lab.run(ms(1));
+    lab.cut = Some(Box::new(|_| true));
+    lab.agents[A].restart(lab.now);
+    assert!(lab.agents[A].selected().is_some());
+    lab.run(seconds(11));
+    assert_eq!(lab.selected(A), None);
+    assert_eq!(lab.agents[A].state(), State::New, "it waits for the answer to its restart");
 }

@@ -114,6 +114,25 @@ fn answering(alone: &mut Alone, span: Duration, silent: impl Fn(SocketAddr, &[u8
     }
 }
 
+// The trap: the nominated pair was left, and of so many others it is no spare that is asked.
+#[test]
+fn a_nominated_pair_that_answers_again_is_used_again() {
+    let mut alone = Alone::full(Role::Controlled);
+    for port in 1990..2000 {
+        alone.candidate(&format!("192.0.2.2:{port}"), port);
+    }
+    let nominated = address("192.0.2.2:1990");
+    answering(&mut alone, seconds(1), |_, _| false);
+    let request = alone.nominating(1);
+    assert_eq!(alone.receive("192.0.2.2:1990", request), Ok(()));
+    answering(&mut alone, seconds(1), |_, _| false);
+    assert_eq!(alone.selected(), Some(nominated));
+    answering(&mut alone, seconds(4), |to, _| to == nominated);
+    assert_eq!(alone.selected(), Some(address("192.0.2.2:1999")));
+    answering(&mut alone, seconds(16), |_, _| false);
+    assert_eq!(alone.selected(), Some(nominated));
+}
+
 // RFC 7675 §5.2. The trap: a nomination was on its way, and went on being sent again for ten seconds; and a 487 to
 // another check began the pair anew.
 #[test]

@@ -1,7 +1,8 @@
 //! Single rules of RFC 8445 and RFC 7675, with one agent and the test in the place of the peer.
 
 use plenary_ice::{
-    Agent, CandidateKind, Config, DropReason, Event, Failed, Failure, LocalCandidate, PairState, Reason, Role, State,
+    Agent, CandidateKind, Config, Credentials, DropReason, Event, Failed, Failure, LocalCandidate, PairReport,
+    PairState, Parameters, Reason, Role, State,
 };
 use plenary_wire::{Datagram, Ecn, FlowId, Handled, Limit};
 
@@ -265,6 +266,95 @@ fn a_path_that_lost_consent_is_not_taken_up_again() {
             .count(),
         1
     );
+}
+
+/// The peer's answer to the next check there is 403.
+fn revoke(alone: &mut Alone, port: u16) {
+    let to = format!("192.0.2.2:{port}");
+    let keep = loop {
+        let (at, request) = alone.next_check();
+        if at == address(&to) {
+            break request;
+        }
+    };
+    assert_eq!(alone.receive(&to, raw::error(&keep, 403, PASSWORD)), Ok(()));
+}
+
+/// Nominated by the peer, or not: no check goes there.
+fn stays_lost(alone: &mut Alone, port: u16) {
+    let from = format!("192.0.2.2:{port}");
+    for (request, answer) in [(alone.signed(1), 0), (alone.nominating(2), 403)] {
+        alone.sent();
+        assert_eq!(alone.receive(&from, request), Ok(()));
+        assert_eq!(alone.answers(), [answer]);
+        for _ in 0..100 {
+            alone.pass(ms(10));
+            assert!(alone.sent().iter().all(|(to, _)| *to != address(&from)));
+        }
+    }
+    let lost = |pair: &PairReport| {
+        pair.remote == address(&from) && matches!(pair.reason, Reason::Failed(Failure::ConsentRevoked))
+    };
+    assert!(alone.agent.explain().pairs.iter().any(lost));
+}
+
+// The trap: the pair makes room for others, and is made anew.
+#[test]
+fn a_path_that_lost_consent_is_remembered_when_its_pair_makes_room() {
+    let mut alone = Alone::new(Config { pairs_max: 2, ..config(1, Role::Controlled) });
+    alone.parameters(false);
+    alone.candidate("192.0.2.2:2000", 2000);
+    validate(&mut alone, 2000);
+    alone.candidate("192.0.2.2:1999", 1999);
+    validate(&mut alone, 1999);
+    revoke(&mut alone, 2000);
+    alone.candidate("192.0.2.2:1998", 1998);
+    let ports: Vec<_> = alone.agent.explain().pairs.iter().map(|pair| pair.remote.port()).collect();
+    assert_eq!(ports, [1999, 1998]);
+    alone.pass(ms(11_000)); // until the last one has failed, and has to make room in turn
+    stays_lost(&mut alone, 2000);
+}
+
+#[test]
+fn a_path_that_lost_consent_is_remembered_when_its_candidate_makes_room() {
+    let mut alone = Alone::new(Config { peer_reflexive_max: 1, ..config(1, Role::Controlled) });
+    alone.parameters(false);
+    alone.candidate("192.0.2.2:1999", 1999);
+    validate(&mut alone, 1999);
+    let request = alone.signed(1);
+    assert_eq!(alone.receive("192.0.2.2:2000", request), Ok(()));
+    validate(&mut alone, 2000);
+    revoke(&mut alone, 2000);
+    for (port, lost) in [(2001, 2000), (2000, 2000)] {
+        alone.pass(ms(6000));
+        let request = alone.signed(2);
+        assert_eq!(alone.receive(&format!("192.0.2.2:{port}"), request), Ok(()));
+        let has = alone.agent.explain().pairs.iter().any(|pair| pair.remote.port() == lost);
+        assert_eq!(has, port == lost);
+    }
+    stays_lost(&mut alone, 2000);
+}
+
+#[test]
+fn paths_that_lost_consent_are_bounded() {
+    let mut alone = Alone::new(Config { pairs_max: 3, remote_candidates_max: 100, ..config(1, Role::Controlled) });
+    alone.parameters(false);
+    alone.candidate("192.0.2.2:9000", 9000);
+    validate(&mut alone, 9000);
+    let mut taken = 0;
+    for port in 1..=50u16 {
+        alone.candidate(&format!("192.0.2.2:{port}"), 10_000 + u32::from(port));
+        if alone.agent.explain().pairs.iter().any(|pair| pair.remote.port() == port) {
+            validate(&mut alone, port);
+            revoke(&mut alone, port);
+            taken += 1;
+        }
+    }
+    assert_eq!(taken, 5, "two in the table, and three for which there was no place");
+    alone.agent.restart(alone.now);
+    alone.agent.set_remote_parameters(Parameters::new(Credentials::new("peer2", PASSWORD).unwrap()), alone.now);
+    alone.candidate("192.0.2.2:1", 1);
+    validate(&mut alone, 1); // other credentials may
 }
 
 // RFC 7675 §5.1: only an answer is consent. The peer's own checks are none.
