@@ -10,6 +10,10 @@ use crate::candidate::{Local, LocalId, can_pair};
 use crate::pair::{Pair, PairId, PairState, Remote, RemoteId, pair_priority};
 use crate::{Candidate, CandidateKind, Credentials, Failure, Parameters, Role, TcpType, Transport};
 
+/// How many checks start before one between relays does. At the least pacing that is after 15 ms; and with one address of
+/// each family and a NAT, the direct pairs that are likely to work have begun.
+const EARLY: usize = 3;
+
 /// A nomination that the peer does not repeat for as long, while it does another's, is over. Longer than browsers wait
 /// between two checks of the pair that they use (2.5 s).
 const NOMINATION_LASTS: Duration = Duration::from_secs(3);
@@ -200,6 +204,7 @@ impl Generation {
             remote_address: remote.address,
             priority: pair_priority(role, local.priority, remote.priority),
             foundation: local.foundation_hash().wrapping_mul(31) ^ u64::from(remote.foundation),
+            relays: relays(local, remote),
             state: if lost.is_some() { PairState::Failed } else { PairState::Frozen },
             failure: lost.map(|lost| lost.failure),
             valid: false,
@@ -239,11 +244,16 @@ impl Generation {
         Some(id)
     }
 
-    /// The pair that makes room for another: one that has failed, or else one of lower priority that has not begun.
+    /// The pair that makes room for another: one that has failed, or else one of lower priority that has not begun. But
+    /// one pair between relays has its place, as it works where nothing else does.
     fn worst(&self, other: &Pair, pairs_max: usize) -> Option<PairId> {
+        let relayed = self.pairs.iter().filter(|it| it.relays > 0 && it.state != PairState::Failed);
+        let relayed = relayed.max_by_key(|it| (it.relays, it.priority));
+        let more_relayed = other.relays > relayed.map_or(0, |it| it.relays);
         let goes = |it: &&Pair| {
+            let lower = it.priority < other.priority && relayed.is_none_or(|relayed| relayed.id != it.id);
             let failed = it.state == PairState::Failed && !it.valid && self.may_go(it, pairs_max);
-            failed || (it.is_waiting() && !it.valid && it.priority < other.priority)
+            failed || (it.is_waiting() && !it.valid && (lower || more_relayed))
         };
         let worst = self.pairs.iter().filter(goes).min_by_key(|it| (it.state != PairState::Failed, it.priority));
         worst.map(|it| it.id)
@@ -287,7 +297,21 @@ impl Generation {
     /// the answer of another pair would save a few packets and cost all the time that a dead one takes to fail.
     pub(crate) fn next_waiting(&self) -> Option<PairId> {
         let order = |pair: &&Pair| (pair.state == PairState::Waiting, pair.priority);
-        self.pairs.iter().filter(|pair| pair.is_waiting()).max_by_key(order).map(|pair| pair.id)
+        let next = || self.pairs.iter().filter(|pair| pair.is_waiting()).max_by_key(order).map(|pair| pair.id);
+        self.early_relayed().or_else(next)
+    }
+
+    /// After the first few checks one goes between two relays, or else by one: what works where nothing else does would
+    /// have to wait for all the rest, and that may be long.
+    fn early_relayed(&self) -> Option<PairId> {
+        let started = self.pairs.iter().filter(|pair| pair.started_at.is_some());
+        if started.clone().count() < EARLY {
+            return None;
+        }
+        let tried = started.map(|pair| pair.relays).max().unwrap_or_default();
+        let waiting = self.pairs.iter().filter(|pair| pair.is_waiting());
+        let best = waiting.max_by_key(|pair| (pair.relays, pair.priority))?;
+        (best.relays > tried).then_some(best.id)
     }
 
     /// After a change of role or of a candidate's priority.
@@ -297,6 +321,7 @@ impl Generation {
             let remote = self.remotes.iter().find(|remote| remote.id == pair.remote);
             if let (Some(local), Some(remote)) = (local, remote) {
                 pair.priority = pair_priority(role, local.priority, remote.priority);
+                pair.relays = relays(local, remote);
             }
         }
     }
@@ -346,6 +371,10 @@ impl Generation {
         self.triggered.clear();
         self.nominating = None;
     }
+}
+
+fn relays(local: &Local, remote: &Remote) -> u8 {
+    [local.kind, remote.kind].into_iter().map(|kind| u8::from(kind == CandidateKind::Relayed)).sum()
 }
 
 /// FNV-1a: foundations need to differ, not to be secret.

@@ -76,6 +76,8 @@ pub(crate) struct Pair {
     pub(crate) priority: u64,
     /// The two foundations, hashed.
     pub(crate) foundation: u64,
+    /// How many of its two candidates are relayed.
+    pub(crate) relays: u8,
     pub(crate) state: PairState,
     pub(crate) failure: Option<Failure>,
     /// Whether data may be sent on it.

@@ -64,6 +64,78 @@ fn only_relays_that_work_are_usable_after_one_round_trip_and_25_ms() {
     assert_eq!(lab.selected(A), Some((address("198.51.100.1:3000"), address("198.51.100.2:4000"))));
 }
 
+/// Two sides whose relays alone reach each other, with as many hosts each as told.
+fn relays_among_hosts(hosts: u32) -> Lab {
+    let mut lab = Lab::new(config(1, Role::Controlling), config(2, Role::Controlled));
+    for number in 1..=hosts {
+        lab.host(A, number, &format!("10.0.0.{number}:1000"));
+        lab.host(B, number, &format!("10.9.0.{number}:2000"));
+    }
+    lab.relay(A, 100, "198.51.100.1:3000");
+    lab.relay(B, 100, "198.51.100.2:4000");
+    lab.cut = Some(Box::new(|packet| ![packet.from, packet.to].iter().all(|it| it.to_string().starts_with("198"))));
+    lab
+}
+
+#[test]
+fn relays_do_not_wait_for_many_better_pairs() {
+    for (hosts, better) in [(6, 36 + 12), (9, 81 + 18)] {
+        let mut lab = relays_among_hosts(hosts);
+        lab.signal();
+        assert_eq!(lab.agents[A].explain().pairs.len(), better + 1);
+        assert!(lab.until(ms(5000), Lab::is_usable));
+        for agent in [A, B] {
+            assert!(lab.usable_after(agent).unwrap() <= ms(125), "{:?}", lab.usable_after(agent));
+        }
+    }
+}
+
+#[test]
+fn a_relay_that_comes_late_does_not_wait_either() {
+    let mut lab = relays_among_hosts(6);
+    lab.parameters();
+    for agent in [A, B] {
+        let (candidates, now) = (lab.agents[agent].local_candidates(), lab.now);
+        for candidate in &candidates[..6] {
+            lab.agents[1 - agent].add_remote_candidate(candidate.clone(), now);
+        }
+    }
+    lab.run(ms(40));
+    let begun = lab.now - lab.start;
+    lab.signal();
+    assert!(lab.until(ms(5000), Lab::is_usable));
+    for agent in [A, B] {
+        assert!(lab.usable_after(agent).unwrap() - begun <= ms(125), "{:?}", lab.usable_after(agent));
+    }
+}
+
+// The trap: a table full of better pairs has no place for the one that works.
+#[test]
+fn a_full_table_has_a_place_for_relays() {
+    let mut lab = relays_among_hosts(12);
+    lab.signal();
+    let explained = lab.agents[A].explain();
+    assert_eq!((explained.pairs.len(), explained.pairs_left_out), (100, 144 + 24 + 1 - 100));
+    assert!(lab.until(ms(5000), Lab::is_usable));
+    assert_eq!(lab.selected(A), Some((address("198.51.100.1:3000"), address("198.51.100.2:4000"))));
+    assert!(lab.usable_after(A).unwrap() <= ms(125));
+}
+
+#[test]
+fn early_relays_cost_the_first_direct_pairs_nothing() {
+    let mut lab = relays_among_hosts(3);
+    // The third pair works.
+    lab.cut = Some(Box::new(|packet| {
+        let ends = [packet.from, packet.to].map(|it| it.to_string());
+        !(ends.contains(&"10.0.0.2:1000".to_owned()) && ends.contains(&"10.9.0.1:2000".to_owned()))
+    }));
+    lab.signal();
+    let pairs = lab.agents[A].explain().pairs;
+    assert_eq!((pairs[2].local, pairs[2].remote), (address("10.0.0.2:1000"), address("10.9.0.1:2000")));
+    assert!(lab.until(ms(5000), Lab::is_usable));
+    assert!(lab.usable_after(A).unwrap() <= ms(110), "two better ones cost 5 ms each: {:?}", lab.usable_after(A));
+}
+
 /// The 95th percentile over 200 seeds of when both sides are usable, at 20 % loss and an RTT of `rtt` ms.
 fn lossy_p95(rtt: u64, lite: bool) -> u64 {
     let mut times: Vec<_> = (0..200u8)
