@@ -2,36 +2,19 @@
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
+use plenary_fuzz::Payloads;
 use plenary_rtp::SeqNo;
 use plenary_rtp::payload::h264::{self, Assembler, Framing, Parts, Payload, SequenceParameterSet};
 
-/// Numbers, then payloads: each behind a byte by which its sequence number goes on, and a byte of length. With a length
-/// of 255 it is all that is left; a step of 255 is one, before which the caller takes what was assembled.
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
     unit_bytes_max: u16,
     payload_bytes_max: u16,
-    payloads: &'a [u8],
-}
-
-impl<'a> Input<'a> {
-    fn payloads(&self) -> impl Iterator<Item = (SeqNo, bool, &'a [u8])> + use<'a> {
-        let mut number = SeqNo(65_530);
-        let mut rest = self.payloads;
-        std::iter::from_fn(move || {
-            let [step, len, behind @ ..] = rest else { return None };
-            let is_taken = *step == u8::MAX;
-            let len = if *len == u8::MAX { behind.len() } else { behind.len().min((*len).into()) };
-            let (payload, behind) = behind.split_at(len);
-            rest = behind;
-            number = number.wrapping_add(if is_taken { 1 } else { (*step).into() });
-            Some((number, is_taken, payload))
-        })
-    }
+    payloads: Payloads<'a>,
 }
 
 fuzz_target!(|input: Input<'_>| {
-    for (_, _, payload) in input.payloads() {
+    for (_, _, payload) in input.payloads.iter() {
         check_parameter_set(payload);
         split_and_assemble(payload, input.payload_bytes_max.into());
     }
@@ -62,7 +45,7 @@ fn assemble(input: &Input<'_>, framing: Framing) -> (Vec<u8>, usize) {
     let mut assembler = Assembler::new(framing, input.unit_bytes_max.into());
     let mut out = Vec::new();
     let mut whole = 0;
-    for (number, is_taken, payload) in input.payloads() {
+    for (number, is_taken, payload) in input.payloads.iter() {
         if is_taken {
             out.clear();
             whole = 0;
