@@ -12,12 +12,8 @@ use aws_lc_rs::iv::FixedLength;
 use divan::{Bencher, black_box};
 use hmac::{Hmac, Mac};
 use plenary_srtp::{MasterKey, Profile, Receiver, ReceiverConfig, Sender, SenderConfig};
-use plenary_srtp_peers::{Direction, Session};
-use rtc_crypto::RTCCryptoProvider;
-use rtc_crypto::providers::RingProvider;
+use plenary_srtp_peers::{Direction, Session, key_and_salt};
 use rtc_srtp::context::Context;
-use rtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
-use rtc_srtp::protection_profile::ProtectionProfile;
 use sha1::Sha1;
 
 /// Bytes of the packet, header included, tag not.
@@ -42,10 +38,6 @@ fn number(sequence: &Cell<u16>, packet: &mut [u8]) {
     packet[2..4].copy_from_slice(&sequence.get().to_be_bytes());
 }
 
-fn key_and_salt(profile: Profile) -> (Vec<u8>, Vec<u8>) {
-    ((1..).take(profile.key_len()).collect(), (101..).take(profile.salt_len()).collect())
-}
-
 fn master(profile: Profile) -> MasterKey {
     let (key, salt) = key_and_salt(profile);
     MasterKey::new(profile, &key, &salt).unwrap()
@@ -53,15 +45,7 @@ fn master(profile: Profile) -> MasterKey {
 
 fn rtc_srtp(profile: Profile) -> Context {
     let (key, salt) = key_and_salt(profile);
-    let profile = match profile {
-        Profile::AeadAes128Gcm => ProtectionProfile::AeadAes128Gcm,
-        Profile::AeadAes256Gcm => ProtectionProfile::AeadAes256Gcm,
-        Profile::Aes128CmHmacSha1_80 => ProtectionProfile::Aes128CmHmacSha1_80,
-        Profile::Aes128CmHmacSha1_32 => ProtectionProfile::Aes128CmHmacSha1_32,
-        other => panic!("rtc-srtp has no {other:?}"),
-    };
-    let (rtp, rtcp) = (srtp_replay_protection(1024), srtcp_replay_protection(1024));
-    Context::new(&key, &salt, profile, Some(rtp), Some(rtcp), RingProvider::new().crypto()).unwrap()
+    plenary_srtp_peers::rtc_srtp(profile, &key, &salt)
 }
 
 fn libsrtp(profile: Profile, direction: Direction) -> Session {

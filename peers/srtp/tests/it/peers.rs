@@ -3,12 +3,8 @@
 use std::time::Instant;
 
 use plenary_srtp::{MasterKey, Profile, Receiver, ReceiverConfig, Sender, SenderConfig};
-use plenary_srtp_peers::{Direction, Session};
-use rtc_crypto::RTCCryptoProvider;
-use rtc_crypto::providers::RingProvider;
+use plenary_srtp_peers::{Direction, Session, key_and_salt};
 use rtc_srtp::context::Context;
-use rtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
-use rtc_srtp::protection_profile::ProtectionProfile;
 
 use crate::traffic::Packet;
 
@@ -37,22 +33,7 @@ impl Peer {
 
     pub(crate) fn rtc_srtp(profile: Profile) -> Self {
         let (key, salt) = key_and_salt(profile);
-        let profile = match profile {
-            Profile::AeadAes128Gcm => ProtectionProfile::AeadAes128Gcm,
-            Profile::AeadAes256Gcm => ProtectionProfile::AeadAes256Gcm,
-            Profile::Aes128CmHmacSha1_80 => ProtectionProfile::Aes128CmHmacSha1_80,
-            Profile::Aes128CmHmacSha1_32 => ProtectionProfile::Aes128CmHmacSha1_32,
-            other => panic!("rtc-srtp has no {other:?}"),
-        };
-        let context = Context::new(
-            &key,
-            &salt,
-            profile,
-            Some(srtp_replay_protection(1024)),
-            Some(srtcp_replay_protection(1024)),
-            RingProvider::new().crypto(),
-        );
-        Self::RtcSrtp(Box::new(context.unwrap()))
+        Self::RtcSrtp(Box::new(plenary_srtp_peers::rtc_srtp(profile, &key, &salt)))
     }
 
     pub(crate) fn libsrtp(profile: Profile) -> Self {
@@ -116,8 +97,4 @@ impl Peer {
             }
         }
     }
-}
-
-fn key_and_salt(profile: Profile) -> (Vec<u8>, Vec<u8>) {
-    ((1..).take(profile.key_len()).collect(), (101..).take(profile.salt_len()).collect())
 }
