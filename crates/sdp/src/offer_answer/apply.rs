@@ -5,7 +5,7 @@ use thiserror::Error as ThisError;
 use crate::{Attribute, Codec, Description, Direction, Group, Media, MediaKind, Mid, Protocol, Rid, Setup, Simulcast};
 
 use super::bundle::{group_order, is_rejected, transport_of};
-use super::matching::{agree, common_feedback, has_media, may_carry, retransmissions};
+use super::matching::{agree, has_media, may_carry, negotiated, retransmissions};
 use super::{
     DataSection, DtlsRole, Negotiated, NegotiatedCodec, NegotiatedExtension, NegotiatedTransport, Rejection,
     RtpSection, Section,
@@ -207,14 +207,7 @@ fn apply_codecs(offered: &[Codec], answered: &[Codec]) -> Result<Vec<NegotiatedC
             continue;
         }
         let Some(agreed) = agree(&ours.format, &ours.parameters, &codec.parameters) else { continue };
-        kept.push(NegotiatedCodec {
-            payload_type: codec.payload_type,
-            format: codec.format.clone(),
-            receive: agreed.receive,
-            send: agreed.send,
-            feedback: common_feedback(&ours.feedback, &codec.feedback),
-            rtx: None,
-        });
+        kept.push(negotiated(codec, &ours.feedback, agreed));
     }
     let is_kept = |kept: &[NegotiatedCodec], one| kept.iter().any(|codec| may_carry(codec, one));
     let carried: Vec<bool> = kept

@@ -95,7 +95,7 @@ pub(super) fn select_codecs(offered: &[Codec], local: &[LocalCodec], order: Code
             Some((index, codec, own.agree(theirs.as_ref().filter(|_| fits)?)?))
         });
         if let Some((index, codec, agreed)) = found {
-            kept.push((place, index, negotiated(codec, ours, agreed)));
+            kept.push((place, index, negotiated(codec, &ours.feedback, agreed)));
         }
     }
     if !kept.iter().any(|(_, _, codec)| is_media(codec)) {
@@ -110,7 +110,7 @@ pub(super) fn select_codecs(offered: &[Codec], local: &[LocalCodec], order: Code
             let carried: Vec<_> = codec.carries().iter().map(ToString::to_string).collect();
             let both = Parameters::new(&carried.join("/")).expect("numbers are a text");
             let agreed = Agreed { receive: both.clone(), send: both };
-            kept.push((place, index, negotiated(codec, ours, agreed)));
+            kept.push((place, index, negotiated(codec, &ours.feedback, agreed)));
         }
     }
     let retransmissions = retransmissions(offered.iter().copied());
@@ -165,19 +165,16 @@ pub(super) fn has_media(codecs: &[NegotiatedCodec]) -> bool {
     codecs.iter().any(is_media)
 }
 
-fn negotiated(codec: &Codec, ours: &LocalCodec, agreed: Agreed) -> NegotiatedCodec {
+/// A codec of the other side's, with the feedback that both have.
+pub(super) fn negotiated(codec: &Codec, ours: &[Feedback], agreed: Agreed) -> NegotiatedCodec {
     NegotiatedCodec {
         payload_type: codec.payload_type,
         format: codec.format.clone(),
         receive: agreed.receive,
         send: agreed.send,
-        feedback: common_feedback(&ours.feedback, &codec.feedback),
+        feedback: ours.iter().filter(|one| codec.feedback.contains(one)).cloned().collect(),
         rtx: None,
     }
-}
-
-pub(super) fn common_feedback(ours: &[Feedback], theirs: &[Feedback]) -> Vec<Feedback> {
-    ours.iter().filter(|one| theirs.contains(one)).cloned().collect()
 }
 
 /// The header extensions of an offer that we have too, each once.
