@@ -9,6 +9,7 @@ use plenary_rtp::Ssrc;
 
 use crate::Profile;
 use crate::key::MasterKey;
+use crate::packet::RtpHeader;
 
 /// The E flag of SRTCP (RFC 3711 §3.4): the packet is encrypted, not only authenticated.
 pub(crate) const E_FLAG: u32 = 1 << 31;
@@ -35,25 +36,19 @@ impl Cipher {
 
     /// Encrypts all behind the header and fills in the tag, for which `packet` has room at its end.
     #[inline]
-    pub(crate) fn protect_rtp(&self, packet: &mut [u8], header: usize, ssrc: Ssrc, index: u64) {
+    pub(crate) fn protect_rtp(&self, packet: &mut [u8], header: &RtpHeader, index: u64) {
         match self {
-            Self::Gcm(gcm) => gcm.protect_rtp(packet, header, ssrc, index),
-            Self::Cm(cm) => cm.protect_rtp(packet, header, ssrc, index),
+            Self::Gcm(gcm) => gcm.protect_rtp(packet, header, index),
+            Self::Cm(cm) => cm.protect_rtp(packet, header, index),
         }
     }
 
     /// Checks the tag at the end of `packet` and decrypts what lies between it and the header.
     #[inline]
-    pub(crate) fn unprotect_rtp(
-        &self,
-        packet: &mut [u8],
-        header: usize,
-        ssrc: Ssrc,
-        index: u64,
-    ) -> Result<(), NotAuthentic> {
+    pub(crate) fn unprotect_rtp(&self, packet: &mut [u8], header: &RtpHeader, index: u64) -> Result<(), NotAuthentic> {
         match self {
-            Self::Gcm(gcm) => gcm.unprotect_rtp(packet, header, ssrc, index),
-            Self::Cm(cm) => cm.unprotect_rtp(packet, header, ssrc, index),
+            Self::Gcm(gcm) => gcm.unprotect_rtp(packet, header, index),
+            Self::Cm(cm) => cm.unprotect_rtp(packet, header, index),
         }
     }
 

@@ -185,7 +185,7 @@ impl Receiver {
                 if index >= RTP_INDEXES {
                     return Err(DropReason::KeyExhausted);
                 }
-                let opened = self.cipher.unprotect_rtp(packet, header.len, header.ssrc, index);
+                let opened = self.cipher.unprotect_rtp(packet, &header, index);
                 opened.map_err(|_| DropReason::NotAuthentic)?;
                 index
             }
@@ -213,11 +213,11 @@ impl Receiver {
         if let Some(copy) = &mut copy {
             copy.copy_from_slice(packet);
         }
-        if self.cipher.unprotect_rtp(packet, header.len, header.ssrc, index).is_ok() {
+        if self.cipher.unprotect_rtp(packet, header, index).is_ok() {
             return Ok(index);
         }
         let copy = copy.ok_or(DropReason::NotAuthentic)?;
-        let opened = self.cipher.unprotect_rtp(copy, header.len, header.ssrc, next);
+        let opened = self.cipher.unprotect_rtp(copy, header, next);
         opened.map_err(|_| DropReason::NotAuthentic)?;
         packet.copy_from_slice(copy);
         Ok(next)

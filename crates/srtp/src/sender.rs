@@ -130,7 +130,7 @@ impl Sender {
         })?;
         self.streams.at_mut(place).rtp.mark(index, self.config.window);
         self.rtp_packets += 1;
-        self.cipher.protect_rtp(packet, header.len, header.ssrc, index);
+        self.cipher.protect_rtp(packet, &header, index);
         Ok(())
     }
 

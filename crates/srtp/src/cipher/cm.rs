@@ -9,7 +9,7 @@ use sha1::Sha1;
 
 use super::{E_FLAG, NotAuthentic};
 use crate::key::{MasterKey, key_stream, label};
-use crate::packet::RTCP_HEADER_LEN;
+use crate::packet::{RTCP_HEADER_LEN, RtpHeader};
 
 /// Also with the short tag for RTP (RFC 5764 §4.1.2).
 pub(super) const RTCP_TAG_LEN: usize = 10;
@@ -47,24 +47,18 @@ impl Cm {
     }
 
     #[inline]
-    pub(super) fn protect_rtp(&self, packet: &mut [u8], header: usize, ssrc: Ssrc, index: u64) {
+    pub(super) fn protect_rtp(&self, packet: &mut [u8], header: &RtpHeader, index: u64) {
         let (packet, tag) = packet.split_at_mut(packet.len() - self.rtp_tag_len);
-        self.rtp.encrypt(&mut packet[header..], ssrc, index);
+        self.rtp.encrypt(&mut packet[header.len..], header.ssrc, index);
         tag.copy_from_slice(&self.rtp.tag(packet, &roc(index))[..self.rtp_tag_len]);
     }
 
     #[inline]
-    pub(super) fn unprotect_rtp(
-        &self,
-        packet: &mut [u8],
-        header: usize,
-        ssrc: Ssrc,
-        index: u64,
-    ) -> Result<(), NotAuthentic> {
+    pub(super) fn unprotect_rtp(&self, packet: &mut [u8], header: &RtpHeader, index: u64) -> Result<(), NotAuthentic> {
         let end = packet.len().checked_sub(self.rtp_tag_len).ok_or(NotAuthentic)?;
         let (packet, tag) = packet.split_at_mut(end);
         self.rtp.verify(packet, &roc(index), tag)?;
-        self.rtp.encrypt(&mut packet[header..], ssrc, index);
+        self.rtp.encrypt(&mut packet[header.len..], header.ssrc, index);
         Ok(())
     }
 
@@ -141,15 +135,16 @@ mod tests {
     fn a_packet_of_libsrtp_comes_out() {
         let (key, salt) = (hex("E1F97A0D3E018BE0D64FA32C06DE4139"), hex("0EC675AD498AFEEBB6960B3AABE6"));
         let clear = hex("800f1234decafbadcafebabeabababababababababababababababab");
+        let header = RtpHeader::read(&clear).unwrap();
         let protected = hex("800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb");
         for (profile, tag_len) in [(Profile::Aes128CmHmacSha1_80, 10), (Profile::Aes128CmHmacSha1_32, 4)] {
             let cm = Cm::new(&MasterKey::new(profile, &key, &salt).unwrap());
             let mut packet = [&clear[..], &vec![0xff; tag_len]].concat();
-            cm.protect_rtp(&mut packet, 12, Ssrc(0xcafe_babe), 0x1234);
+            cm.protect_rtp(&mut packet, &header, 0x1234);
             assert_eq!(packet, protected[..28 + tag_len]);
-            assert_eq!(cm.unprotect_rtp(&mut packet, 12, Ssrc(0xcafe_babe), 0x1_1234), Err(NotAuthentic));
+            assert_eq!(cm.unprotect_rtp(&mut packet, &header, 0x1_1234), Err(NotAuthentic));
             assert_eq!(packet, protected[..28 + tag_len]);
-            assert_eq!(cm.unprotect_rtp(&mut packet, 12, Ssrc(0xcafe_babe), 0x1234), Ok(()));
+            assert_eq!(cm.unprotect_rtp(&mut packet, &header, 0x1234), Ok(()));
             assert_eq!(packet[..28], clear);
         }
     }

@@ -5,7 +5,7 @@ use plenary_rtp::Ssrc;
 
 use super::{E_FLAG, NotAuthentic};
 use crate::key::{MasterKey, label};
-use crate::packet::RTCP_HEADER_LEN;
+use crate::packet::{RTCP_HEADER_LEN, RtpHeader};
 
 const TAG_LEN: usize = 16;
 
@@ -31,21 +31,15 @@ impl Gcm {
     }
 
     #[inline]
-    pub(super) fn protect_rtp(&self, packet: &mut [u8], header: usize, ssrc: Ssrc, index: u64) {
-        let (aad, body) = packet.split_at_mut(header);
-        self.rtp.seal(self.rtp.nonce(ssrc, index), aad, body);
+    pub(super) fn protect_rtp(&self, packet: &mut [u8], header: &RtpHeader, index: u64) {
+        let (aad, body) = packet.split_at_mut(header.len);
+        self.rtp.seal(self.rtp.nonce(header.ssrc, index), aad, body);
     }
 
     #[inline]
-    pub(super) fn unprotect_rtp(
-        &self,
-        packet: &mut [u8],
-        header: usize,
-        ssrc: Ssrc,
-        index: u64,
-    ) -> Result<(), NotAuthentic> {
-        let (aad, body) = packet.split_at_mut(header);
-        self.rtp.open(self.rtp.nonce(ssrc, index), aad, body)
+    pub(super) fn unprotect_rtp(&self, packet: &mut [u8], header: &RtpHeader, index: u64) -> Result<(), NotAuthentic> {
+        let (aad, body) = packet.split_at_mut(header.len);
+        self.rtp.open(self.rtp.nonce(header.ssrc, index), aad, body)
     }
 
     // RFC 7714 §9.2 and §9.3: what was RTCP, then the tag, then the word with the E flag and the index.
@@ -134,7 +128,7 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packet::{RtpHeader, rtcp_ssrc};
+    use crate::packet::rtcp_ssrc;
     use crate::testing::hex;
 
     const KEY_128: &str = "000102030405060708090a0b0c0d0e0f";
@@ -157,9 +151,9 @@ mod tests {
         let clear = hex(RTP);
         let header = RtpHeader::read(&clear).unwrap();
         let mut packet = [&clear[..], &[0xff; TAG_LEN]].concat();
-        session(key).protect_rtp(&mut packet, header.len, header.ssrc, header.sequence.into());
+        session(key).protect_rtp(&mut packet, &header, header.sequence.into());
         assert_eq!(packet, hex(protected));
-        assert_eq!(session(key).unprotect_rtp(&mut packet, header.len, header.ssrc, header.sequence.into()), Ok(()));
+        assert_eq!(session(key).unprotect_rtp(&mut packet, &header, header.sequence.into()), Ok(()));
         assert_eq!(packet[..clear.len()], clear);
     }
 
