@@ -74,6 +74,7 @@ async function badNetwork() {
   const url = 'http://10.77.0.2:8080';
   const link = await network(programs, ['--loss', '5%', '--delay', '50ms', '--seed', '1']);
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'browsers-'));
+  process.once('exit', () => fs.rmSync(folder, { recursive: true }));
   try {
     const [left, right] = link.names.map((name) => ['ip', 'netns', 'exec', name]);
     await echo(programs, ['--http', '10.77.0.2:8080', '--udp', '10.77.0.2:0'], right);
@@ -87,7 +88,6 @@ async function badNetwork() {
     }
   } finally {
     await endAll();
-    fs.rmSync(folder, { recursive: true });
   }
 }
 

@@ -70,6 +70,11 @@ impl Call {
         self.transport.closed().is_some() || matches!(state, plenary_ice::State::Failed(_))
     }
 
+    /// Whether media may go.
+    fn is_open(&self) -> bool {
+        self.connected.is_some() && self.transport.closed().is_none()
+    }
+
     pub(crate) fn hang_up(&mut self, now: Instant) {
         self.transport.close(now);
     }
@@ -164,7 +169,7 @@ impl Call {
     }
 
     pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let media = self.connected.and_then(|_| self.media.poll_timeout(now));
+        let media = if self.is_open() { self.media.poll_timeout(now) } else { None };
         self.transport.poll_timeout().into_iter().chain(media).min()
     }
 
@@ -177,7 +182,7 @@ impl Call {
             checks(transmit.flow, transmit.remote);
             outbox.push(transmit);
         }
-        if self.connected.is_some() {
+        if self.is_open() {
             self.media.drain(now, &mut Wire::new(&mut self.transport, outbox));
         }
     }
@@ -185,7 +190,6 @@ impl Call {
     fn handle_event(&mut self, event: Event, now: Instant) {
         match event {
             Event::Connected(connected) => self.connected = Some(connected),
-            Event::Closed(_) => self.connected = None,
             // A name, behind which a browser hides its address, and TCP: the peer's own checks come by UDP.
             Event::Ice(plenary_ice::Event::Resolve { request, .. }) => {
                 let _ = self.transport.handle_resolved(request, None, now);

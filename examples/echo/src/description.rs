@@ -1,14 +1,12 @@
 //! Between the types of `plenary-sdp` and those of the machines.
 
-use std::collections::BTreeMap;
-
 use plenary_ice::Credentials;
 use plenary_sdp::offer_answer::{
-    CodecOrder, DtlsRole, LocalCodec, LocalExtension, LocalTransport, NegotiatedTransport, Policy, RtpMedia, RtpPolicy,
+    CodecOrder, DtlsRole, LocalCodec, LocalExtension, LocalTransport, NegotiatedTransport, RtpMedia, RtpPolicy,
 };
 use plenary_sdp::{
     Codec, Direction, ExtMap, ExtensionId, Feedback, GroupSemantics, IcePwd, IceUfrag, Media, MediaKind, Mid, Msid,
-    Origin, Parameters, PayloadType, Simulcast, Source, SourceAttribute, SsrcGroup, Text, Token, Word,
+    Parameters, PayloadType, Simulcast, Source, SourceAttribute, SsrcGroup, Text, Token, Word,
 };
 use plenary_transport::{Fingerprint, Setup, Transport};
 
@@ -70,11 +68,6 @@ pub(crate) fn remote_parameters(agreed: &NegotiatedTransport) -> Result<plenary_
     // The roles are settled: what the peer is said to be is what it becomes.
     let setup = if agreed.role == DtlsRole::Server { Setup::Active } else { Setup::Passive };
     Ok(plenary_transport::Parameters { ice, fingerprints: fingerprints.collect(), setup })
-}
-
-/// What we do in the sections that have a track, and with no other.
-pub(crate) fn policy(origin: Origin, transport: LocalTransport, sections: BTreeMap<Mid, Option<RtpPolicy>>) -> Policy {
-    Policy { origin, transport, audio: None, video: None, data: None, sections }
 }
 
 pub(crate) fn rtp_policy(kind: &MediaKind, sources: &Sources<'_>) -> RtpPolicy {

@@ -88,5 +88,6 @@ async fn drive(mut socket: Socket, Shared { engine, changed }: &Shared) -> Resul
         }
         socket.send(&mut outbox).await;
     }
+    println!("the kernel refused to send {} times", socket.unsent());
     Ok(())
 }

@@ -11,7 +11,7 @@ use plenary_stream::{NtpClock, RoundTrip, Schedule, ScheduleConfig};
 use crate::call::Wire;
 use crate::capture::PeerClock;
 use crate::chance::draw;
-use crate::description::{self, MID};
+use crate::description::MID;
 use crate::track::Track;
 
 /// Sections of a call that have a track; each keeps up to 0.7 MB of packets. Others are rejected.
@@ -76,10 +76,11 @@ impl Media {
         self.tracks.iter().map(|track| track.offer(&self.cname)).collect()
     }
 
-    /// How an offer is answered.
+    /// How an offer is answered: the sections that have a track are accepted, and no other.
     pub(crate) fn policy(&self, origin: Origin, transport: LocalTransport) -> Policy {
         let own = |track: &Track| (track.mid.clone(), Some(track.policy(&self.cname)));
-        description::policy(origin, transport, self.tracks.iter().map(own).collect())
+        let sections = self.tracks.iter().map(own).collect();
+        Policy { origin, transport, audio: None, video: None, data: None, sections }
     }
 
     /// What was agreed on holds from now on.

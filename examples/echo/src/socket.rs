@@ -21,7 +21,6 @@ pub(crate) struct Socket {
     local: SocketAddr,
     /// A buffer for each message of a batch: 2 MB.
     buffers: Vec<u8>,
-    /// Datagrams that the kernel did not take: as lost as those that the network loses.
     unsent: u64,
 }
 
@@ -42,6 +41,11 @@ impl Socket {
     /// Datagrams in a run that the kernel cuts into pieces; 1 if it can't.
     pub(crate) fn segments_max(&self) -> usize {
         self.state.max_gso_segments()
+    }
+
+    /// How often the kernel refused to send: what it does not take is as lost as what the network loses.
+    pub(crate) const fn unsent(&self) -> u64 {
+        self.unsent
     }
 
     pub(crate) async fn readable(&self) -> io::Result<()> {
