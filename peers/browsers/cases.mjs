@@ -57,9 +57,9 @@ async function restart(page) {
   const look = () => observe(page);
   const before = await look();
   await page.click('#restart');
-  const after = await until('a new ICE generation is in use', look, ({ transport, pair, video }) =>
+  const after = await until('a new ICE generation is in use', look, ({ transport, pair, local, video }) =>
     transport.iceLocalUsernameFragment !== before.transport.iceLocalUsernameFragment &&
-    transport.dtlsState === 'connected' && pair?.nominated && video?.framesDecoded > before.video.framesDecoded + 20);
+    local?.usernameFragment === transport.iceLocalUsernameFragment && transport.dtlsState === 'connected' && pair?.nominated && video?.framesDecoded > before.video.framesDecoded + 20);
   assert.equal(after.video.ssrc, before.video.ssrc);
   assert.equal(after.video.keyFramesDecoded, before.video.keyFramesDecoded, 'no frame was missed');
   const status = await page.evaluate(() => window.call.status());
@@ -103,11 +103,13 @@ function observe(page) {
     const all = [...(await connection.getStats()).values()].map((entry) => ({ ...entry }));
     const find = (type, kind) => all.find((entry) => entry.type === type && (!kind || entry.kind === kind));
     const transport = find('transport');
+    const pair = all.find(({ id }) => id === transport?.selectedCandidatePairId);
     return {
       at: Date.now(),
       state: connection.connectionState,
       transport,
-      pair: all.find(({ id }) => id === transport?.selectedCandidatePairId),
+      pair,
+      local: all.find(({ id }) => id === pair?.localCandidateId),
       audio: find('inbound-rtp', 'audio'),
       video: find('inbound-rtp', 'video'),
       sent: find('outbound-rtp', 'video'),
