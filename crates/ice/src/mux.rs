@@ -56,7 +56,8 @@ pub struct AgentKey(pub u64);
 /// # let _ = receive;
 /// ```
 ///
-/// What answers the checks of a *full* agent is routed by address too: bind where its transmits go before they do.
+/// What answers the checks of a *full* agent is routed by address too: bind where they go before they do. They are the
+/// transmits that begin with the bytes 0 and 1 (RFC 8489 §5). Of the others some go to strangers, who may not bind.
 pub struct Mux {
     by_ufrag: HashMap<Box<str>, AgentKey, Keyed>,
     /// By keyed hash of flow and address: entries of 16 bytes, of which 100,000 fit a core's cache. That two of the
