@@ -173,13 +173,16 @@ impl Call {
         self.transport.poll_timeout().into_iter().chain(media).min()
     }
 
-    /// Acts on what has happened, and writes what is to be sent. Tells where STUN and DTLS go.
+    /// Acts on what has happened, and writes what is to be sent. Tells where checks go.
     pub(crate) fn drain(&mut self, now: Instant, outbox: &mut Outbox, mut checks: impl FnMut(FlowId, SocketAddr)) {
         while let Some(event) = self.transport.poll_event() {
             self.handle_event(event, now);
         }
         while let Some(transmit) = self.transport.poll_transmit(now, Limit::GSO, &mut outbox.bytes) {
-            checks(transmit.flow, transmit.remote);
+            // RFC 8489 §5: a request. Answers go to strangers too, to tell them that they are wrong.
+            if transmit.bytes(&outbox.bytes).starts_with(&[0, 1]) {
+                checks(transmit.flow, transmit.remote);
+            }
             outbox.push(transmit);
         }
         if self.is_open() {

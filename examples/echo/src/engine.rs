@@ -31,7 +31,7 @@ const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 
 pub(crate) struct Engine {
     local: Local,
-    mux: Mux,
+    pub(crate) mux: Mux,
     /// A call's id is drawn at random: who knows it may change the call.
     calls: BTreeMap<AgentKey, Call>,
 }

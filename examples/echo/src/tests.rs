@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Parser;
-use plenary_ice::{Candidate, LocalCandidate, Mode, Role};
+use plenary_ice::{Candidate, Credentials, LocalCandidate, Mode, Role};
 use plenary_rtp::rtcp::{self, NackWriter, Pli, SenderReport};
 use plenary_rtp::{Header, NtpTime, Packet, PacketWriter, RtpTime, SeqNo, Ssrc};
 use plenary_sdp::offer_answer::{Negotiated, Section, apply_answer};
 use plenary_sdp::{Description, Limits};
-use plenary_transport::{Certificate, Config, Event, Handled, Transport};
+use plenary_transport::{Certificate, Config, DropReason, Event, Handled, Setup, Transport};
 use plenary_wire::{Datagram, Ecn, FlowId, Limit};
 
 use crate::description::remote_parameters;
@@ -92,8 +92,14 @@ impl Scene {
             "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\na=rtpmap:97 rtx/90000\r\n\
              a=fmtp:97 apt=96\r\na=ssrc-group:FID {VIDEO} {RTX}\r\na=ssrc:{VIDEO} cname:page\r\na=ssrc:{RTX} cname:page\r\n"
         );
-        let sections = [section("a", "audio", "111", audio), section("v", "video", "96 97", video)].concat();
-        format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE a v\r\n{lite}{sections}")
+        let other = "a=rtpmap:96 VP8/90000\r\n".to_owned();
+        let sections = [
+            section("a", "audio", "111", audio),
+            section("v", "video", "96 97", video),
+            section("w", "video", "96", other),
+        ];
+        let sections = sections.concat();
+        format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE a v w\r\n{lite}{sections}")
     }
 
     fn take_answer(&mut self, offer: &str, answer: &str) -> Negotiated {
@@ -150,17 +156,29 @@ impl Scene {
         match self.page.handle_datagram(Datagram { flow: PAGE, local, remote, ecn: Ecn::NotEct, bytes }, self.now) {
             Handled::Rtp(packet) => self.rtp.push(packet.to_vec()),
             Handled::Rtcp(packets) => self.rtcp.push(packets.to_vec()),
+            // Errors that the server answers strangers with.
+            Handled::Dropped(DropReason::Ice(_)) => {}
             Handled::Dropped(reason) => panic!("{reason:?}"),
             _ => {}
         }
     }
 
-    fn send(&mut self, (ssrc, payload_type): (Ssrc, u8), number: u16, timestamp: u32, payload: &[u8]) {
+    fn send(&mut self, source: (Ssrc, u8), number: u16, timestamp: u32, payload: &[u8]) {
+        self.send_in(if source.1 == 111 { "a" } else { "v" }, source, (number, timestamp), payload);
+    }
+
+    fn send_in(
+        &mut self,
+        mid: &str,
+        (ssrc, payload_type): (Ssrc, u8),
+        (number, timestamp): (u16, u32),
+        payload: &[u8],
+    ) {
         let (sequence_number, timestamp) = (SeqNo(number), RtpTime(timestamp));
         let header = Header { marker: true, payload_type, sequence_number, timestamp, ssrc, csrcs: &[] };
         let mut packet = Vec::new();
         let mut writer = PacketWriter::begin(&header, &mut packet).expect("the header is good");
-        writer.extension(4, if payload_type == 111 { b"a" } else { b"v" }).expect("the element is good");
+        writer.extension(4, mid.as_bytes()).expect("the element is good");
         let mut writer = writer.into_payload();
         writer.append(payload);
         writer.finish();
@@ -218,23 +236,26 @@ fn media_comes_back_under_numbers_of_ours_and_holes_are_filled() {
 #[test]
 fn what_the_page_misses_is_sent_again_once_a_round_trip() {
     let mut scene = Scene::new("");
-    for number in 0..5 {
+    // As many as are kept, and some.
+    for number in 0..520 {
         scene.send((VIDEO, 96), number, 9000, &[number as u8; 50]);
     }
-    let (ssrc, lost) = (scene.received()[2].ssrc(), scene.received()[2].sequence_number());
+    let (ssrc, lost) = (scene.received()[518].ssrc(), scene.received()[518].sequence_number());
     let unknown = lost.wrapping_add(1000);
-    let nack = |out: &mut Vec<u8>| NackWriter::new(Ssrc(1), ssrc, [lost, unknown]).write(100, out).map(|_| ());
+    let nack = |out: &mut Vec<u8>| {
+        NackWriter::new(Ssrc(1), ssrc, [lost, lost.wrapping_sub(518), unknown]).write(100, out).map(|_| ())
+    };
     scene.send_rtcp(nack);
     scene.send_rtcp(nack);
-    assert_eq!(scene.rtp.len(), 6);
+    assert_eq!(scene.rtp.len(), 521);
     let received = scene.received();
-    let again = received[5];
+    let again = received[520];
     assert_ne!(again.ssrc(), ssrc);
-    assert_eq!((again.payload_type(), again.payload()), (97, &[&lost.0.to_be_bytes()[..], &[2; 50]].concat()[..]));
+    assert_eq!((again.payload_type(), again.payload()), (97, &[&lost.0.to_be_bytes()[..], &[6; 50]].concat()[..]));
     let status = scene.engine.call(&scene.id).expect("it is there").status();
     assert_eq!(
         (&status["tracks"][1]["sent"]["retransmitted"], &status["tracks"][1]["sent"]["packets"]),
-        (&1.into(), &6.into())
+        (&1.into(), &521.into())
     );
 }
 
@@ -290,16 +311,29 @@ fn a_source_that_only_its_mid_tells_follows_the_one_before() {
     let mut scene = Scene::new("");
     scene.send((VIDEO, 96), 7, 9_000, &[1; 50]);
     scene.run(MS(100));
-    scene.send((Ssrc(5), 96), 40_000, 77, &[2; 50]);
-    scene.send((Ssrc(5), 96), 40_001, 77, &[3; 50]);
+    for number in [40_000, 40_001] {
+        scene.send((Ssrc(5), 96), number, 77, &[2; 50]);
+    }
     let received = scene.received();
-    let numbers: Vec<_> = received
-        .iter()
-        .map(|packet| packet.sequence_number().0.wrapping_sub(received[0].sequence_number().0))
-        .collect();
+    let first = received[0].sequence_number();
+    let numbers: Vec<_> = received.iter().map(|packet| first.distance_to(packet.sequence_number())).collect();
     assert_eq!(numbers, [0, 1, 2]);
     assert_eq!((received[0].timestamp(), received[1].timestamp()), (RtpTime(9_000), RtpTime(18_000)));
     assert!(received.iter().all(|packet| packet.ssrc() == received[0].ssrc()));
+}
+
+#[test]
+fn a_packet_of_no_section_goes_nowhere() {
+    let mut scene = Scene::new("");
+    scene.send_in("w", (Ssrc(5), 96), (1, 1), &[1; 50]);
+    // By its payload type it may be of two sections.
+    scene.send_in("x", (Ssrc(6), 96), (1, 1), &[1; 50]);
+    // By its source it is of none, by its payload type of one.
+    scene.send_in("x", (Ssrc(7), 111), (1, 1), &[1; 50]);
+    let mids: Vec<_> = scene.received().iter().map(|packet| packet.extension(4).map(<[u8]>::to_vec)).collect();
+    assert_eq!(mids, [Some(b"w".to_vec()), Some(b"a".to_vec())]);
+    let status = scene.engine.call(&scene.id).expect("it is there").status();
+    assert_eq!(status["dropped"], serde_json::json!({ "UnknownSource": 1 }));
 }
 
 #[test]
@@ -329,6 +363,28 @@ fn a_page_that_sends_no_checks_is_found_by_those_of_the_server() {
     let mut scene = Scene::connected("--full", Mode::Lite);
     scene.send((AUDIO, 111), 1, 48_000, &[1; 50]);
     assert_eq!(scene.rtp.len(), 1);
+}
+
+#[test]
+fn strangers_bind_no_address() {
+    for options in ["", "--full"] {
+        let mut scene = Scene::new(options);
+        let bound = scene.engine.mux.bound();
+        // Somebody who has seen the server's ufrag, and not its password.
+        let other = Scene::unconnected("", Mode::Full);
+        let mut parameters = other.page.local_parameters();
+        let ufrag = scene.engine.call(&scene.id).expect("it is there").ufrag();
+        parameters.ice.credentials = Credentials::new(&ufrag, &"p".repeat(22)).expect("of their lengths");
+        parameters.setup = Setup::Passive;
+        scene.page = other.page;
+        scene.address = SocketAddr::from(([192, 0, 2, 3], 5000));
+        scene.page.set_remote(parameters, scene.now).expect("it is complete");
+        let candidate = format!("candidate:1 1 udp 1 {} {} typ host", scene.server.ip(), scene.server.port());
+        scene.page.add_remote_candidate(Candidate::parse(&candidate).expect("a candidate"), scene.now);
+        scene.run(MS(200));
+        assert!(scene.page.ice().explain().pairs[0].checks_sent > 1);
+        assert_eq!(scene.engine.mux.bound(), bound, "{options}");
+    }
 }
 
 #[test]
