@@ -7,3 +7,4 @@ mod handshake;
 mod hostile;
 mod lab;
 mod life;
+mod memory;
