@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use plenary_srtp::{MasterKey, Profile, Receiver, ReceiverConfig, Sender, SenderConfig};
 
-use crate::{Certificate, ConfigError, Setup};
+use crate::{Certificate, ConfigError, DataConfig, Setup};
 
 /// Which versions of DTLS one side speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,7 +19,7 @@ pub enum DtlsVersions {
 ///
 /// Before a path is proven it holds `early_datagrams_max` datagrams (12 kB) beside what ICE holds. DTLS has state only
 /// from then on: less than 250 kB under the worst that a peer with the ICE password can do, which ends the handshake.
-/// SRTP's tables are in its own configuration.
+/// SRTP's tables and those of data channels are in their own configurations.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// ICE: mode, role, limits. Its `entropy` is the transport's too: 32 bytes from the operating system.
@@ -44,6 +44,8 @@ pub struct Config {
     /// DTLS datagrams kept until ICE has a path: their sender may have one sooner. 8 by default, at most 64, of
     /// [`DATAGRAM_MAX`](Self::DATAGRAM_MAX) bytes each.
     pub early_datagrams_max: u16,
+    /// Data channels; `None`, so that there are none, by default.
+    pub data: Option<DataConfig>,
     /// Limits of sending.
     pub srtp_sender: SenderConfig,
     /// Limits of receiving.
@@ -66,6 +68,7 @@ impl Config {
             handshake_timeout: Duration::from_secs(30),
             retransmit: Duration::from_millis(200),
             early_datagrams_max: 8,
+            data: None,
             srtp_sender: SenderConfig::default(),
             srtp_receiver: ReceiverConfig::default(),
         }
@@ -81,6 +84,7 @@ impl Config {
         if self.early_datagrams_max > 64 {
             return Err(ConfigError::EarlyDatagrams);
         }
+        self.data.as_ref().map_or(Ok(()), DataConfig::check)?;
         let any = MasterKey::new(Profile::AeadAes128Gcm, &[0; 16], &[0; 12]).expect("of the profile's lengths");
         Receiver::new(&any, self.srtp_receiver.clone())?;
         Sender::new(any, self.srtp_sender.clone())?;

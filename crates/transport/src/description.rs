@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::{DtlsRole, Error, Fingerprint, ParseError};
+use crate::{DataParameters, DtlsRole, Error, Fingerprint, ParseError};
 
 /// Who speaks first in DTLS (RFC 4145 §4, RFC 8842 §5). `Display` writes the value of the `setup` attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,6 +70,8 @@ pub struct Parameters {
     pub fingerprints: Vec<Fingerprint>,
     /// Its part in DTLS.
     pub setup: Setup,
+    /// Its data channels: `None`, if there is no `m=application` section, or it is refused.
+    pub data: Option<DataParameters>,
 }
 
 impl Parameters {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use dimpl::{Dtls, DtlsCertificate, Output, SrtpProfile};
 use plenary_srtp::Profile;
 
@@ -51,6 +52,8 @@ pub(crate) struct Progress {
     /// The profile, and what was exported for it.
     pub(crate) keys: Option<(Profile, Vec<u8>)>,
     pub(crate) connected: bool,
+    /// What the peer sent as application data: packets of SCTP.
+    pub(crate) packets: Vec<Bytes>,
     /// The peer has sent its close alert.
     pub(crate) goodbye: bool,
     pub(crate) failed: Option<CloseReason>,
@@ -169,6 +172,12 @@ impl Association {
         self.due = None;
     }
 
+    /// Sends application data, of less than the MTU as a rule.
+    pub(crate) fn send(&mut self, packet: &[u8], now: Instant) -> Progress {
+        let result = self.dtls.handle_timeout(now).and_then(|()| self.dtls.send_application_data(packet));
+        self.settle(result.map(drop), now)
+    }
+
     /// The next datagram to send.
     pub(crate) fn next(&self) -> Option<&[u8]> {
         self.outbox.front().map(Vec::as_slice)
@@ -221,6 +230,7 @@ impl Association {
                 }
                 Output::KeyingMaterial(keys, profile) => progress.keys = Some((profile_of(profile), keys.to_vec())),
                 Output::Connected => progress.connected = true,
+                Output::ApplicationData(bytes) => progress.packets.push(Bytes::copy_from_slice(bytes)),
                 Output::CloseNotify => progress.goodbye = true,
                 Output::Timeout(due) => {
                     // In 1.3 `dimpl` is due at once as long as a part of the peer's flight is missing, each time for

@@ -1,5 +1,7 @@
 use thiserror::Error as ThisError;
 
+use crate::DataDropReason;
+
 /// What a caller asked for that can't be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
@@ -52,6 +54,24 @@ pub enum ConfigError {
     /// `early_datagrams_max` is above 64.
     #[error("early_datagrams_max is above 64")]
     EarlyDatagrams,
+    /// `data.sctp_port` is 0.
+    #[error("data.sctp_port is 0")]
+    SctpPort,
+    /// `data.channels_max` is not from 1 to 1024.
+    #[error("data.channels_max is not from 1 to 1024")]
+    Channels,
+    /// `data.name_bytes_max` is above 131,070.
+    #[error("data.name_bytes_max is above 131,070")]
+    ChannelName,
+    /// `data.message_bytes_max` is not from 1024 to 2^30.
+    #[error("data.message_bytes_max is not from 1024 to 2^30")]
+    MessageBytes,
+    /// `data.send_buffer_bytes_max` is not from 1024 to 2^30.
+    #[error("data.send_buffer_bytes_max is not from 1024 to 2^30")]
+    SendBuffer,
+    /// `data.receive_buffer_bytes_max` is not from twice `message_bytes_max` to 2^30.
+    #[error("data.receive_buffer_bytes_max is not from twice message_bytes_max to 2^30")]
+    ReceiveBuffer,
 }
 
 /// Why a certificate can't be made or taken.
@@ -98,6 +118,8 @@ pub enum DropReason {
     Ice(plenary_ice::DropReason),
     /// A media packet that SRTP did not take.
     Srtp(plenary_srtp::DropReason),
+    /// A packet or message of data channels. (Its datagram is `Consumed`: DTLS has taken it.)
+    Data(DataDropReason),
     /// Media before there are keys.
     NoKeys,
     /// Media or DTLS from an address that ICE has not proven.
@@ -115,18 +137,19 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    /// All reasons: those of the transport, then those of ICE and of SRTP.
+    /// All reasons: those of the transport, then those of ICE, of SRTP and of data channels.
     pub fn all() -> impl Iterator<Item = Self> {
         let own: [Self; Self::OWN] =
             [Self::NoKeys, Self::Unproven, Self::Early, Self::Size, Self::Dtls, Self::Kind, Self::Closed];
         let ice = plenary_ice::DropReason::ALL.map(Self::Ice);
-        own.into_iter().chain(ice).chain(plenary_srtp::DropReason::ALL.map(Self::Srtp))
+        let media = plenary_srtp::DropReason::ALL.map(Self::Srtp);
+        own.into_iter().chain(ice).chain(media).chain(DataDropReason::ALL.map(Self::Data))
     }
 
     /// Its place among the counters, if it is one of the transport's own.
     pub(crate) const fn own(self) -> Option<usize> {
         match self {
-            Self::Ice(_) | Self::Srtp(_) => None,
+            Self::Ice(_) | Self::Srtp(_) | Self::Data(_) => None,
             Self::NoKeys => Some(0),
             Self::Unproven => Some(1),
             Self::Early => Some(2),
@@ -152,6 +175,9 @@ mod tests {
         let ice: Vec<_> =
             all.iter().filter_map(|it| if let DropReason::Ice(it) = it { Some(*it as usize) } else { None }).collect();
         assert_eq!(ice, (0..plenary_ice::DropReason::COUNT).collect::<Vec<_>>());
-        assert_eq!(all.len(), own.len() + ice.len() + plenary_srtp::DropReason::ALL.len());
+        let data: Vec<_> =
+            all.iter().filter_map(|it| if let DropReason::Data(it) = it { Some(*it as usize) } else { None }).collect();
+        assert_eq!(data, (0..DataDropReason::COUNT).collect::<Vec<_>>());
+        assert_eq!(all.len(), own.len() + ice.len() + plenary_srtp::DropReason::ALL.len() + data.len());
     }
 }

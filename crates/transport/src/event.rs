@@ -4,9 +4,12 @@ use plenary_ice::{Selected, Transport};
 use plenary_srtp::Profile;
 use plenary_wire::FlowId;
 
+use crate::{ChannelId, DataCloseReason};
+
 /// Something that the caller should know or do.
 ///
-/// The queue is bounded: each of the transport's own events comes once, or is replaced by a newer one.
+/// The queue is bounded: each of the transport's own events comes once, or is replaced by a newer one. Each channel has
+/// at most one of each kind, and is in the table of channels until its last is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -14,8 +17,18 @@ pub enum Event {
     Connected(Connected),
     /// Media goes over this path from now on.
     PathChanged(Path),
-    /// It is over, and why. Once, and the last but for what ICE still has to say.
+    /// It is over, and why. Once, and the last but for what ICE and channels still have to say.
     Closed(CloseReason),
+    /// Messages can be sent in this channel: one of ours, or a new one of the peer, which
+    /// [`Transport::channel`](crate::Transport::channel) describes.
+    ChannelOpened(ChannelId),
+    /// What this channel has buffered for sending has fallen to its mark, see
+    /// [`Transport::set_channel_drained_at`](crate::Transport::set_channel_drained_at).
+    ChannelDrained(ChannelId),
+    /// This channel is closed on both sides, and all of its messages were taken. It is unknown from now on.
+    ChannelClosed(ChannelId),
+    /// Data channels are over, and why; media goes on. Once. Each channel is told as closed as well.
+    DataClosed(DataCloseReason),
     /// What ICE tells and asks: candidates for the peer, its state, names to resolve, streams to open and close. Answer
     /// by the `Transport`'s method of the same name. `Selected` comes as [`PathChanged`](Self::PathChanged).
     Ice(plenary_ice::Event),

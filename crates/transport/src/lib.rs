@@ -2,6 +2,7 @@
 
 mod certificate;
 mod config;
+mod data;
 mod description;
 mod dtls;
 mod early;
@@ -13,6 +14,10 @@ mod transport;
 
 pub use certificate::Certificate;
 pub use config::{Config, DtlsVersions};
+pub use data::{
+    Channel, ChannelConfig, ChannelError, ChannelId, ChannelState, DataCloseReason, DataConfig, DataDropReason,
+    DataParameters, Message, MessageKind, Reliability,
+};
 pub use description::{Parameters, Setup};
 pub use error::{CertificateError, ConfigError, DropReason, Error, ParseError};
 pub use event::{CloseReason, Connected, DtlsRole, DtlsVersion, Event, Path};

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use plenary_ice::Agent;
 use plenary_wire::{Datagram, Ecn, FlowId, Limit, PacketKind, Transmit};
 
+use crate::data::{Data, DataEvent};
 use crate::dtls::{Assembly, Association, Hello, Progress, Start};
 use crate::early::Early;
 use crate::media::{Media, SIGN_OF_LIFE};
 use crate::{
-    CloseReason, Config, ConfigError, Connected, DropReason, DtlsRole, DtlsVersion, Event, Fingerprint, Parameters,
-    Path,
+    CloseReason, Config, ConfigError, Connected, DataCloseReason, DataDropReason, DataParameters, DropReason, DtlsRole,
+    DtlsVersion, Event, Fingerprint, Parameters, Path,
 };
 
 mod signalling;
@@ -30,6 +31,8 @@ pub struct Transport {
     /// The peer's certificate, once it was found to be that of its description.
     pub(crate) certificate: Option<Box<[u8]>>,
     pub(crate) media: Option<Box<Media>>,
+    /// From the first channel of ours on, or once DTLS is done and data channels are negotiated.
+    pub(crate) data: Option<Box<Data>>,
     pub(crate) path: Option<Path>,
     /// The last address that ICE called proven, so that media need not ask again.
     proven: Option<(FlowId, SocketAddr)>,
@@ -43,12 +46,15 @@ pub struct Transport {
     events: VecDeque<Event>,
     pub(crate) closed: Option<CloseReason>,
     dropped: [u64; DropReason::OWN],
+    /// Packets of data channels while there were none.
+    unasked: u64,
 }
 
 /// What the peer's description said.
 pub(crate) struct Remote {
     pub(crate) fingerprints: Vec<Fingerprint>,
     pub(crate) role: DtlsRole,
+    pub(crate) data: Option<DataParameters>,
 }
 
 impl Transport {
@@ -66,6 +72,7 @@ impl Transport {
             association: None,
             certificate: None,
             media: None,
+            data: None,
             path: None,
             proven: None,
             heard_at: None,
@@ -75,6 +82,7 @@ impl Transport {
             events: VecDeque::new(),
             closed: None,
             dropped: [0; DropReason::OWN],
+            unasked: 0,
         })
     }
 
@@ -87,6 +95,10 @@ impl Transport {
             ice: self.agent.local_parameters(),
             fingerprints: vec![fingerprint],
             setup: role.map_or(self.config.setup, Into::into),
+            data: self.config.data.as_ref().map(|data| DataParameters {
+                sctp_port: data.sctp_port,
+                message_bytes_max: data.message_bytes_max as u64,
+            }),
         }
     }
 
@@ -110,6 +122,8 @@ impl Transport {
         match reason {
             DropReason::Ice(reason) => u64::from(self.agent.dropped(reason)),
             DropReason::Srtp(reason) => self.media.as_ref().map_or(0, |media| media.receiver.stats().dropped(reason)),
+            DropReason::Data(DataDropReason::NotNegotiated) => self.unasked,
+            DropReason::Data(reason) => self.data.as_ref().map_or(0, |data| data.dropped(reason)),
             _ => reason.own().map_or(0, |own| self.dropped[own]),
         }
     }
@@ -239,6 +253,9 @@ impl Transport {
             let progress = association.handle_timeout(now);
             self.settle(progress, now);
         }
+        if let Some(data) = &mut self.data {
+            data.handle_timeout(now);
+        }
         self.advance(now);
     }
 
@@ -248,7 +265,8 @@ impl Transport {
             return None;
         }
         let dtls = self.association.as_ref().and_then(|association| association.poll_timeout());
-        [self.agent.poll_timeout(), dtls, self.keys_due()].into_iter().flatten().min()
+        let data = self.data.as_ref().and_then(|data| data.poll_timeout());
+        [self.agent.poll_timeout(), dtls, data, self.keys_due()].into_iter().flatten().min()
     }
 
     fn keys_due(&self) -> Option<Instant> {
@@ -261,11 +279,25 @@ impl Transport {
         if let Some(transmit) = self.agent.poll_transmit(now, limit, out) {
             return Some(transmit);
         }
+        self.feed_data_to_dtls(now);
         let transmit = self.transmit_dtls(limit, out);
         if self.closed.is_some() && self.association.as_ref().is_none_or(|association| association.is_drained()) {
             self.finish();
         }
         transmit
+    }
+
+    /// SCTP's packets stay with it until DTLS has sent all else: its queue drops what does not fit.
+    fn feed_data_to_dtls(&mut self, now: Instant) {
+        while let (Some(data), Some(association)) = (&mut self.data, &mut self.association)
+            && self.path.is_some()
+            && self.closed.is_none()
+            && association.is_drained()
+            && let Some(packet) = data.next(now)
+        {
+            let progress = association.send(&packet, now);
+            self.settle(progress, now);
+        }
     }
 
     fn transmit_dtls(&mut self, limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
@@ -293,8 +325,23 @@ impl Transport {
         match self.agent.poll_event() {
             Some(plenary_ice::Event::Selected(selected)) => Some(Event::PathChanged(selected.into())),
             Some(event) => Some(Event::Ice(event)),
-            None => self.events.pop_front(),
+            None => self.poll_own_event(),
         }
+    }
+
+    /// The end comes after what there is to say of channels.
+    fn poll_own_event(&mut self) -> Option<Event> {
+        if let None | Some(Event::Closed(_)) = self.events.front()
+            && let Some(event) = self.data.as_mut().and_then(|data| data.poll_event())
+        {
+            return Some(match event {
+                DataEvent::Opened(channel) => Event::ChannelOpened(channel),
+                DataEvent::Drained(channel) => Event::ChannelDrained(channel),
+                DataEvent::Closed(channel) => Event::ChannelClosed(channel),
+                DataEvent::Ended(reason) => Event::DataClosed(reason),
+            });
+        }
+        self.events.pop_front()
     }
 
     /// Says goodbye to the peer and stops: what [`poll_transmit`](Self::poll_transmit) still has is to be sent, once.
@@ -350,6 +397,23 @@ impl Transport {
         since.map_or(self.config.retransmit, |since| from_rtt(since).min(self.config.retransmit))
     }
 
+    /// Begins with data channels if DTLS is done and both sides have them, and ends them if one no longer has.
+    pub(crate) fn advance_data(&mut self, now: Instant) {
+        let retransmit = self.retransmit(now);
+        let (Some(limits), Some(remote)) = (&self.config.data, &self.remote) else { return };
+        if self.media.is_none() || self.closed.is_some() {
+            return;
+        }
+        match (remote.data, &mut self.data) {
+            (Some(peer), data) => {
+                let data = data.get_or_insert_with(|| Box::new(Data::new(limits.clone())));
+                data.start(remote.role, peer, retransmit, now);
+            }
+            (None, Some(data)) if data.is_running() => data.end(DataCloseReason::Removed),
+            (None, _) => {}
+        }
+    }
+
     /// Acts on what DTLS has come to.
     fn settle(&mut self, progress: Progress, now: Instant) {
         if let Some(certificate) = progress.certificate {
@@ -371,6 +435,15 @@ impl Transport {
                 association.close(now);
             }
             return self.end(reason);
+        }
+        if progress.connected {
+            self.advance_data(now);
+        }
+        for packet in progress.packets {
+            match self.data.as_mut().filter(|data| data.is_running()) {
+                Some(data) => data.handle_packet(packet, now),
+                None => self.unasked = self.unasked.saturating_add(1),
+            }
         }
         if progress.goodbye {
             self.end(CloseReason::Peer);
@@ -409,6 +482,9 @@ impl Transport {
         self.events.push_back(Event::Closed(reason));
         self.early.clear();
         self.hello = Assembly::default();
+        if let Some(data) = &mut self.data {
+            data.end(DataCloseReason::Transport);
+        }
         let waits = self.association.as_ref().is_some_and(|association| !association.is_drained());
         if !waits || self.path.is_none() {
             self.finish();

@@ -67,7 +67,7 @@ pub(crate) fn remote_parameters(agreed: &NegotiatedTransport) -> Result<plenary_
     let fingerprints = remote.fingerprints.iter().filter_map(|it| Fingerprint::parse(&it.to_string()).ok());
     // The roles are settled: what the peer is said to be is what it becomes.
     let setup = if agreed.role == DtlsRole::Server { Setup::Active } else { Setup::Passive };
-    Ok(plenary_transport::Parameters { ice, fingerprints: fingerprints.collect(), setup })
+    Ok(plenary_transport::Parameters { ice, fingerprints: fingerprints.collect(), setup, data: None })
 }
 
 pub(crate) fn rtp_policy(kind: &MediaKind, sources: &Sources<'_>) -> RtpPolicy {

@@ -35,7 +35,7 @@ impl Bridge {
         let mut transport = Transport::new(config, now).expect("within the ranges");
         transport.add_local_candidate(LocalCandidate::host(FlowId(0), ours), now).expect("one");
         let fingerprints = vec![Fingerprint::of(HashFunction::Sha256, certificate)];
-        let parameters = Parameters { ice: agent.local_parameters(), fingerprints, setup: Setup::ActPass };
+        let parameters = Parameters { ice: agent.local_parameters(), fingerprints, setup: Setup::ActPass, data: None };
         transport.set_remote(parameters, now).expect("it has all it needs");
         agent.set_remote_parameters(transport.local_parameters().ice, now);
         for candidate in transport.ice().local_candidates() {

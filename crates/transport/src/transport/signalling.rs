@@ -37,9 +37,11 @@ impl Transport {
         {
             return Err(Error::NewAssociation);
         }
-        self.remote = Some(Remote { fingerprints: parameters.fingerprints, role });
+        let Parameters { fingerprints, data, .. } = parameters;
+        self.remote = Some(Remote { fingerprints, role, data });
         let change = self.agent.set_remote_parameters(parameters.ice, now);
         self.advance(now);
+        self.advance_data(now);
         Ok(change)
     }
 

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use plenary_ice::{LocalCandidate, Mode, Role};
 use plenary_netsim::{LinkConfig, Loss, Machine, NodeId, Simulation, SiteConfig, SiteId};
-use plenary_transport::{Certificate, CloseReason, Config, Connected, DropReason, Event, Path, Setup, Transport};
+use plenary_transport::{
+    Certificate, CloseReason, Config, Connected, DataConfig, DropReason, Event, Message, Path, Setup, Transport,
+};
 use plenary_wire::{Datagram, Ecn, FlowId, Handled, Limit, Transmit};
 
 pub(crate) const A: usize = 0;
@@ -34,6 +36,9 @@ pub(crate) struct Peer {
     pub(crate) rtp: Vec<Vec<u8>>,
     pub(crate) rtcp: Vec<Vec<u8>>,
     pub(crate) dropped: Vec<DropReason>,
+    /// Messages of data channels, and whether they are taken as they come.
+    pub(crate) messages: Vec<(Instant, Message)>,
+    pub(crate) is_reading: bool,
     /// Datagrams that the transport wrote and that came in: the first byte, and how many bytes.
     pub(crate) written: Vec<(Instant, u8, usize)>,
     pub(crate) came: Vec<Vec<u8>>,
@@ -59,10 +64,12 @@ impl Machine for Peer {
             Handled::Dropped(reason) => self.dropped.push(reason),
             _ => {}
         }
+        self.read(now);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
         self.transport.handle_timeout(now);
+        self.read(now);
     }
 
     fn poll_transmit(&mut self, now: Instant, limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
@@ -105,6 +112,17 @@ impl Machine for Peer {
     }
 }
 
+impl Peer {
+    /// Takes what messages there are.
+    pub(crate) fn read(&mut self, now: Instant) {
+        while self.is_reading
+            && let Some(message) = self.transport.poll_message()
+        {
+            self.messages.push((now, message));
+        }
+    }
+}
+
 /// One record with one handshake message as two records with half of it each (RFC 6347 §4.2.3).
 fn split(record: &[u8]) -> [Vec<u8>; 2] {
     let (header, body) = (&record[..25], &record[25..]);
@@ -127,6 +145,11 @@ pub(crate) fn config(of: usize) -> Config {
     config.ice.role = if of == A { Role::Controlling } else { Role::Controlled };
     config.setup = Setup::ActPass;
     config
+}
+
+/// With data channels.
+pub(crate) fn data_config(of: usize) -> Config {
+    Config { data: Some(DataConfig::default()), ..config(of) }
 }
 
 /// A server's: ICE lite.
@@ -168,6 +191,8 @@ impl Lab {
                 rtp: Vec::new(),
                 rtcp: Vec::new(),
                 dropped: Vec::new(),
+                messages: Vec::new(),
+                is_reading: true,
                 written: Vec::new(),
                 came: Vec::new(),
                 hello: None,

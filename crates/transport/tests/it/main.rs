@@ -3,6 +3,7 @@
 mod arbitrary;
 mod browsers;
 mod certificate;
+mod data;
 mod handshake;
 mod hostile;
 mod lab;
