@@ -1,9 +1,9 @@
-//! Network address translators and firewalls, in the words of RFC 4787 (UDP) and RFC 5382 (TCP).
+//! Network address translators and firewalls, in the words of RFC 4787 (UDP) and RFC 5382 (TCP); NAT64 as in RFC 6146.
 
 mod ports;
 mod table;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -92,6 +92,10 @@ pub struct NatConfig {
     /// Its addresses on the outer side. An address family that has none here is not translated but only filtered:
     /// without any it is a stateful firewall, with IPv4 alone it is the usual home router.
     pub external: Vec<IpAddr>,
+    /// The 96 bits of a NAT64's prefix (RFC 6052 §2.2), the rest zero: what comes from an IPv6 address inside to one
+    /// that begins so is translated to IPv4, by the rules of this NAT, and back. `64:ff9b::` is the well-known one.
+    /// Default: none.
+    pub nat64: Option<Ipv6Addr>,
     /// Which packets of one internal endpoint share an external one. Without translation it has no meaning.
     pub mapping: Dependence,
     /// Who may send to an external endpoint: anyone, or those whom its own mapping has sent to.
@@ -129,6 +133,7 @@ impl NatConfig {
     pub fn new(external: &[IpAddr], mapping: Dependence, filtering: Dependence) -> Self {
         Self {
             external: external.to_vec(),
+            nat64: None,
             mapping,
             filtering,
             ports: PortPolicy::Preserve,
@@ -171,6 +176,12 @@ impl NatConfig {
         Self::new(&[], Dependence::EndpointIndependent, Dependence::AddressAndPort)
     }
 
+    /// Also a NAT64 with this prefix, for hosts that have IPv6 alone; combine it with a NAT of an IPv4 address. Other IPv6
+    /// is filtered as that NAT filters.
+    pub fn nat64(self, prefix: Ipv6Addr) -> Self {
+        Self { nat64: Some(prefix), ..self }
+    }
+
     /// No UDP, and TCP only to these ports; combine it with the translation of another.
     pub fn udp_blocked(self, tcp_ports: &[u16]) -> Self {
         Self { udp: false, tcp: TcpRule::Ports(tcp_ports.to_vec()), ..self }
@@ -190,9 +201,13 @@ impl Nat {
     ///
     /// # Panics
     ///
-    /// If the range of ports is empty.
+    /// If the range of ports is empty, or a NAT64 has no external IPv4 address or a prefix that is longer than 96 bits.
     pub fn new(config: NatConfig, seed: u64, label: u64) -> Self {
         assert!(!config.port_range.is_empty(), "a NAT has a port: {:?} is empty", config.port_range);
+        if let Some(prefix) = config.nat64 {
+            assert!(prefix.to_bits() as u32 == 0, "{prefix} is longer than 96 bits");
+            assert!(config.external.iter().any(IpAddr::is_ipv4), "a NAT64 has an external IPv4 address");
+        }
         Self { config, table: Table::default(), ports: PortChoice::new(Random::new(seed, label)) }
     }
 
@@ -201,15 +216,17 @@ impl Nat {
         &self.config
     }
 
-    /// Changes how it is. Mappings stay; external addresses must stay too, as the network routes by them.
+    /// Changes how it is. Mappings stay; external addresses and the prefix of a NAT64 must stay too, as the network routes
+    /// by them.
     ///
     /// # Panics
     ///
-    /// If the external addresses are others, or the range of ports is empty.
+    /// If the external addresses or the prefix are others, or the range of ports is empty.
     pub fn update(&mut self, change: impl FnOnce(&mut NatConfig)) {
-        let external = self.config.external.clone();
+        let (external, prefix) = (self.config.external.clone(), self.config.nat64);
         change(&mut self.config);
         assert!(self.config.external == external, "the external addresses of a NAT do not change");
+        assert!(self.config.nat64 == prefix, "the prefix of a NAT64 does not change");
         assert!(!self.config.port_range.is_empty(), "a NAT has a port: {:?} is empty", self.config.port_range);
     }
 
@@ -223,9 +240,41 @@ impl Nat {
         self.config.external.contains(&address)
     }
 
-    /// Whether addresses of this family are translated.
+    /// Whether there is an external address of this family: then what goes to addresses of it is translated.
     pub fn translates(&self, address: IpAddr) -> bool {
-        self.config.external.iter().any(|external| external.is_ipv4() == address.is_ipv4())
+        self.translates_to(address.is_ipv4())
+    }
+
+    fn translates_to(&self, ipv4: bool) -> bool {
+        self.config.external.iter().any(|external| external.is_ipv4() == ipv4)
+    }
+
+    /// The destination outside that a destination inside stands for: for one in the prefix of a NAT64 the IPv4 address in
+    /// its last 32 bits (RFC 6052 §2.3), for all others itself.
+    pub fn beyond(&self, destination: SocketAddr) -> SocketAddr {
+        let (SocketAddr::V6(inside), Some(prefix)) = (destination, self.config.nat64) else { return destination };
+        let (bits, prefix) = (inside.ip().to_bits(), prefix.to_bits());
+        if bits >> 32 != prefix >> 32 {
+            return destination;
+        }
+        SocketAddr::new(Ipv4Addr::from_bits(bits as u32).into(), inside.port())
+    }
+
+    /// The source that `internal` sees of a source outside: the other way around.
+    pub fn within(&self, source: SocketAddr, internal: SocketAddr) -> SocketAddr {
+        match (source, internal, self.config.nat64) {
+            (SocketAddr::V4(outside), SocketAddr::V6(_), Some(prefix)) => {
+                let ip = Ipv6Addr::from_bits(prefix.to_bits() | u128::from(outside.ip().to_bits()));
+                SocketAddr::new(ip.into(), outside.port())
+            }
+            _ => source,
+        }
+    }
+
+    /// Whether packets between an address inside and one outside can pass: both are of one family, or there is a NAT64.
+    fn connects(&self, internal: SocketAddr, outside: SocketAddr) -> bool {
+        let nat64 = self.config.nat64.is_some() && outside.is_ipv4();
+        internal.is_ipv4() == outside.is_ipv4() || nat64
     }
 
     /// Opens a port for good: what comes to `external` from anyone goes to `internal`, whose packets leave by it.
@@ -245,9 +294,10 @@ impl Nat {
         external: SocketAddr,
         internal: SocketAddr,
     ) -> Result<(), DropReason> {
-        let possible = if self.translates(internal.ip()) { self.owns(external.ip()) } else { external == internal };
+        let translated = self.owns(external.ip()) && self.connects(internal, external);
+        let possible = if self.translates(external.ip()) { translated } else { external == internal };
         assert!(possible, "{external} can't be forwarded to {internal}");
-        let binding = Binding { protocol, internal, remote: None };
+        let binding = Binding { protocol, internal, ipv4: external.is_ipv4(), remote: None };
         let before = self.table.external_of(&binding);
         let taken = [Some(external), before].into_iter().flatten().any(|at| self.table.is_forward(protocol, at));
         if taken {
@@ -264,7 +314,8 @@ impl Nat {
         Ok(())
     }
 
-    /// A packet from inside: the source that it has outside.
+    /// A packet from inside: the source that it has outside. Its destination is one outside: see
+    /// [`beyond`](Self::beyond).
     ///
     /// # Errors
     ///
@@ -276,7 +327,7 @@ impl Nat {
         destination: SocketAddr,
         now: Duration,
     ) -> Result<SocketAddr, DropReason> {
-        if source.is_ipv4() != destination.is_ipv4() {
+        if !self.connects(source, destination) {
             return Err(DropReason::BadSource);
         }
         if protocol == Protocol::Udp && !self.config.udp {
@@ -381,9 +432,9 @@ impl Nat {
 
     /// What a mapping of this packet is found by, and what one by [`forward`](Self::forward) would be.
     fn binding(&self, protocol: Protocol, internal: SocketAddr, remote: SocketAddr) -> (Binding, Binding) {
-        let forwarded = Binding { protocol, internal, remote: None };
+        let forwarded = Binding { protocol, internal, ipv4: remote.is_ipv4(), remote: None };
         let remote = match self.config.mapping {
-            _ if !self.translates(internal.ip()) => None,
+            _ if !self.translates(remote.ip()) => None,
             Dependence::EndpointIndependent => None,
             Dependence::Address => Some((remote.ip(), 0)),
             Dependence::AddressAndPort => Some((remote.ip(), remote.port())),
@@ -402,8 +453,8 @@ impl Nat {
             return Err(DropReason::NatFull);
         }
         let expires = now.saturating_add(self.lifetime(binding.protocol));
-        let external = if self.translates(binding.internal.ip()) {
-            let address = self.ports.address(&self.config, binding.internal.ip());
+        let external = if self.translates_to(binding.ipv4) {
+            let address = self.ports.address(&self.config, binding.internal.ip(), binding.ipv4);
             let wanted = self.ports.wanted(&self.config, binding.internal.port());
             let port = self.table.free_port(binding.protocol, address, wanted, now).ok_or(DropReason::NatFull)?;
             SocketAddr::new(address, port)

@@ -320,6 +320,8 @@ impl Network {
             return self.enqueue(down, key, now);
         }
         let site = &mut self.sites[at.0 as usize];
+        let destination = site.gateway.as_ref().map_or(destination, |nat| nat.beyond(destination));
+        self.packets.get_mut(key).destination = destination;
         let (Some((up, _)), hairpin) = (site.links, site.owns(destination.ip())) else {
             return self.discard(key, DropReason::NoRoute, now);
         };
@@ -351,8 +353,10 @@ impl Network {
         if let Err(reason) = self.admit(at, key, now) {
             return self.discard(key, reason, now);
         }
-        if kind == Hairpin::Internal {
-            self.packets.get_mut(key).source = internal;
+        let packet = self.packets.get_mut(key);
+        // Through a NAT64 the two may be of different families; then there is no internal name for it.
+        if kind == Hairpin::Internal && internal.is_ipv4() == packet.destination.is_ipv4() {
+            packet.source = internal;
         }
         self.descend(at, key, now);
     }
@@ -370,6 +374,7 @@ impl Network {
         let packet = self.packets.get_mut(key);
         if let Some(nat) = &mut self.sites[at.0 as usize].gateway {
             packet.destination = nat.inbound(packet.protocol(), packet.source, packet.destination, now)?;
+            packet.source = nat.within(packet.source, packet.destination);
         }
         Ok(())
     }

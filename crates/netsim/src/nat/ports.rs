@@ -11,8 +11,8 @@ pub(super) struct PortChoice {
     random: Random,
     /// The last port of [`PortPolicy::Sequential`].
     last: Option<u16>,
-    /// Paired pooling: the external address of each internal one. Bounded by the addresses there are inside.
-    paired: BTreeMap<IpAddr, IpAddr>,
+    /// Paired pooling: the external address of each internal one, IPv4 or not. Bounded by the addresses there are inside.
+    paired: BTreeMap<(IpAddr, bool), IpAddr>,
 }
 
 /// Ports in the order in which they are wanted: from one on by a stride, around the range once.
@@ -40,22 +40,22 @@ impl PortChoice {
         Self { random, last: None, paired: BTreeMap::new() }
     }
 
-    /// An external address for an internal one of a family that is translated.
-    pub(super) fn address(&mut self, config: &NatConfig, internal: IpAddr) -> IpAddr {
-        let family = |address: &&IpAddr| address.is_ipv4() == internal.is_ipv4();
+    /// An external address, IPv4 or not, for an internal one. There is one.
+    pub(super) fn address(&mut self, config: &NatConfig, internal: IpAddr, ipv4: bool) -> IpAddr {
+        let family = |address: &&IpAddr| address.is_ipv4() == ipv4;
         let count = config.external.iter().filter(family).count();
         let index = match config.pooling {
             Pooling::Paired => {
-                if let Some(external) = self.paired.get(&internal) {
+                if let Some(external) = self.paired.get(&(internal, ipv4)) {
                     return *external;
                 }
-                self.paired.keys().filter(|paired| paired.is_ipv4() == internal.is_ipv4()).count() % count
+                self.paired.keys().filter(|(_, known)| *known == ipv4).count() % count
             }
             Pooling::Arbitrary => self.random.below(count as u32) as usize,
         };
         let external = *config.external.iter().filter(family).nth(index).expect("the index is below the count");
         if config.pooling == Pooling::Paired {
-            self.paired.insert(internal, external);
+            self.paired.insert((internal, ipv4), external);
         }
         external
     }

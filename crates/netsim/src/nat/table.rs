@@ -11,6 +11,8 @@ use crate::Protocol;
 pub(super) struct Binding {
     pub(super) protocol: Protocol,
     pub(super) internal: SocketAddr,
+    /// The family outside, which with NAT64 is not always that inside.
+    pub(super) ipv4: bool,
     /// As much of the destination as the mapping depends on.
     pub(super) remote: Option<(IpAddr, u16)>,
 }

@@ -316,3 +316,23 @@ fn tcp_and_udp_have_mappings_of_their_own() {
     assert_eq!(nat.inbound(UDP, at(REMOTES[0]), udp, secs(7_439)), Err(DropReason::NoMapping));
     assert_eq!(nat.inbound(Protocol::Tcp, at(REMOTES[0]), udp, secs(7_439)), Ok(at(INSIDE)));
 }
+
+// RFC 6146 §3.5.2.1: a static mapping of a NAT64.
+#[test]
+fn a_port_is_forwarded_through_a_nat64() {
+    let mut nat = nat(|config| config.nat64 = Some("64:ff9b::".parse().expect("a prefix")));
+    let (external, internal) = (at("203.0.113.1:443"), at("[2001:db8::2]:8443"));
+    nat.forward(Protocol::Tcp, external, internal).expect("it is free");
+    assert_eq!(nat.inbound(Protocol::Tcp, at("192.0.2.1:9"), external, secs(0)), Ok(internal));
+    assert_eq!(nat.within(at("192.0.2.1:9"), internal), at("[64:ff9b::192.0.2.1]:9"));
+    let beyond = nat.beyond(at("[64:ff9b::192.0.2.1]:9"));
+    assert_eq!(beyond, at("192.0.2.1:9"));
+    assert_eq!(nat.outbound(Protocol::Tcp, internal, beyond, secs(0)), Ok(external));
+    assert_eq!(nat.beyond(at("[64:ff9b:1::192.0.2.1]:9")), at("[64:ff9b:1::192.0.2.1]:9"));
+}
+
+#[test]
+#[should_panic = "a NAT64 has an external IPv4 address"]
+fn a_nat64_needs_an_ipv4_address() {
+    Nat::new(NatConfig::firewall().nat64("64:ff9b::".parse().expect("a prefix")), 1, 0);
+}

@@ -163,6 +163,60 @@ fn two_behind_one_nat_meet_by_hairpin_if_its_filter_allows() {
     }
 }
 
+/// RFC 6146: a host that has IPv6 alone speaks with IPv4 ones by addresses in the prefix, and is seen by them as one.
+#[test]
+fn a_nat64_translates_both_ways() {
+    let mut lab = Lab::new();
+    let nat = NatConfig::port_restricted(ip("203.0.113.1")).nat64("64:ff9b::".parse().expect("a prefix"));
+    let home = lab.site(SiteId::INTERNET, nat);
+    let a = lab.host(home, "[2001:db8::2]:5000");
+    let b = lab.host(home, "[2001:db8::3]:5000");
+    let (server, stranger) =
+        (lab.host(SiteId::INTERNET, "192.0.2.1:3478"), lab.host(SiteId::INTERNET, "192.0.2.2:3478"));
+    let mapped = at("203.0.113.1:5000");
+    assert_eq!(lab.send(server, mapped), Err(DropReason::NoMapping));
+    assert_eq!(lab.send(a, at("[64:ff9b::192.0.2.1]:3478")), Ok((server.node, mapped)));
+    assert_eq!(lab.send(server, mapped), Ok((a.node, at("[64:ff9b::c000:201]:3478"))));
+    assert_eq!(lab.send(stranger, mapped), Err(DropReason::Filtered));
+    // Each host has a port of its own.
+    assert_eq!(lab.send(b, at("[64:ff9b::192.0.2.1]:3478")), Ok((server.node, at("203.0.113.1:5001"))));
+    // Its other IPv6 is filtered, not translated, and by a mapping of its own.
+    let far = lab.host(SiteId::INTERNET, "[2001:db8:1::1]:7");
+    assert_eq!(lab.send(far, a.address), Err(DropReason::NoMapping));
+    assert_eq!(lab.send(a, far.address), Ok((far.node, a.address)));
+    assert_eq!(lab.send(far, a.address), Ok((a.node, far.address)));
+    assert_eq!(lab.send(server, mapped), Ok((a.node, at("[64:ff9b::c000:201]:3478"))));
+    // Another prefix is no one's, and a host with IPv6 can't name an IPv4 address otherwise.
+    assert_eq!(lab.send(a, at("[64:ff9c::192.0.2.1]:3478")), Err(DropReason::NoRoute));
+    assert_eq!(lab.send(a, server.address), Err(DropReason::BadSource));
+}
+
+/// RFC 6146 §3.5.4 asks for it.
+#[test]
+fn a_nat64_hairpins() {
+    for hairpin in [Hairpin::Off, Hairpin::External, Hairpin::Internal] {
+        let mut lab = Lab::new();
+        let nat = NatConfig::full_cone(ip("203.0.113.1")).nat64("64:ff9b::".parse().expect("a prefix"));
+        let home = lab.site(SiteId::INTERNET, NatConfig { hairpin, ..nat });
+        let (a, b) = (lab.host(home, "[2001:db8::2]:5000"), lab.host(home, "[2001:db8::3]:6000"));
+        let old = lab.host(home, "10.0.0.2:7000");
+        let server = lab.host(SiteId::INTERNET, "192.0.2.1:3478");
+        let mapped = [(a, "[64:ff9b::c000:201]:3478"), (b, "[64:ff9b::c000:201]:3478"), (old, "192.0.2.1:3478")]
+            .map(|(host, to)| lab.send(host, at(to)).expect("it goes out").1);
+        assert_eq!(mapped, ["203.0.113.1:5000", "203.0.113.1:6000", "203.0.113.1:7000"].map(at));
+        let expected = |host: Host, source| match hairpin {
+            Hairpin::Off => Err(DropReason::Hairpin),
+            _ => Ok((host.node, source)),
+        };
+        let source = if hairpin == Hairpin::Internal { a.address } else { at("[64:ff9b::203.0.113.1]:5000") };
+        assert_eq!(lab.send(a, at("[64:ff9b::203.0.113.1]:6000")), expected(b, source), "{hairpin:?}");
+        // From one family to the other there is but the external name.
+        assert_eq!(lab.send(a, at("[64:ff9b::203.0.113.1]:7000")), expected(old, mapped[0]), "{hairpin:?}");
+        assert_eq!(lab.send(old, mapped[0]), expected(a, at("[64:ff9b::203.0.113.1]:7000")), "{hairpin:?}");
+        assert_eq!(lab.send(server, mapped[1]), Ok((b.node, at("[64:ff9b::192.0.2.1]:3478"))), "{hairpin:?}");
+    }
+}
+
 /// A home NAT behind a carrier's.
 #[test]
 fn nats_nest() {
