@@ -310,10 +310,11 @@ impl Local {
     }
 }
 
+/// RFC 8839 §9.1: what stands for an address that is not told.
 fn unspecified(like: IpAddr) -> SocketAddr {
     match like {
-        IpAddr::V4(_) => SocketAddr::from(([0; 4], 0)),
-        IpAddr::V6(_) => SocketAddr::from(([0; 16], 0)),
+        IpAddr::V4(_) => SocketAddr::from(([0; 4], 9)),
+        IpAddr::V6(_) => SocketAddr::from(([0; 16], 9)),
     }
 }
 

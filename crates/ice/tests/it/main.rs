@@ -7,6 +7,7 @@ mod crowd;
 mod hostile;
 mod lab;
 mod life;
+mod obligations;
 mod operations;
 mod oracle;
 mod paths;
