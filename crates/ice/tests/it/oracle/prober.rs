@@ -1,12 +1,12 @@
 //! Finds by brute force which paths work: it sends real datagrams from all that it has to all that it has heard of,
 //! again and again, so that both sides punch holes for each other. It knows nothing of ICE.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use plenary_wire::FlowId;
 
-use super::wire::{ECHO, PROBE, Piece, TELL, TOLD, address_of, framed, with_address};
+use super::wire::{ECHO, HEAD, PROBE, Piece, TELL, TOLD, address_of, framed, with_address};
 
 #[derive(Debug)]
 pub(crate) struct Prober {
@@ -19,7 +19,8 @@ pub(crate) struct Prober {
     heard: BTreeSet<(FlowId, SocketAddr)>,
     /// Paths on which a question was answered, by whom it was sent to.
     pub(crate) found: BTreeSet<(FlowId, SocketAddr)>,
-    pub(crate) mapped: Option<SocketAddr>,
+    /// How a server saw each base.
+    pub(crate) mapped: BTreeMap<FlowId, SocketAddr>,
     pub(crate) out: VecDeque<Piece>,
 }
 
@@ -32,7 +33,7 @@ impl Prober {
             remotes: BTreeSet::new(),
             heard: BTreeSet::new(),
             found: BTreeSet::new(),
-            mapped: None,
+            mapped: BTreeMap::new(),
             out: VecDeque::new(),
         }
     }
@@ -45,9 +46,8 @@ impl Prober {
         self.remotes.insert(remote);
     }
 
-    /// Asks how the first base is seen from outside.
-    pub(crate) fn ask_address(&mut self, server: SocketAddr) {
-        let (flow, local) = self.bases[0];
+    /// Asks how a base is seen from outside.
+    pub(crate) fn ask_address(&mut self, (flow, local): (FlowId, SocketAddr), server: SocketAddr) {
         self.out.push_back(Piece { flow, local, remote: server, bytes: with_address(TELL, server, &[]) });
     }
 
@@ -58,7 +58,8 @@ impl Prober {
         }
         for &(flow, local) in &self.bases {
             let heard = self.heard.iter().filter(|(on, _)| *on == flow).map(|(_, remote)| remote);
-            for remote in self.remotes.iter().chain(heard).copied().collect::<BTreeSet<_>>() {
+            let remotes = self.remotes.iter().chain(heard).filter(|remote| remote.is_ipv4() == local.is_ipv4());
+            for remote in remotes.copied().collect::<BTreeSet<_>>() {
                 self.out.push_back(Piece { flow, local, remote, bytes: with_address(PROBE, remote, &[self.me]) });
             }
         }
@@ -71,16 +72,16 @@ impl Prober {
 
     pub(crate) fn handle(&mut self, flow: FlowId, local: SocketAddr, remote: SocketAddr, bytes: &[u8], stream: bool) {
         let asked = address_of(bytes);
-        let ours = bytes.get(7) == Some(&self.me);
+        let ours = bytes.get(HEAD) == Some(&self.me);
         match bytes[0] {
-            TOLD => self.mapped = Some(asked),
+            TOLD => _ = self.mapped.insert(flow, asked),
             PROBE if !ours => {
                 if stream {
                     self.found.insert((flow, remote));
                 } else {
                     self.heard.insert((flow, remote));
                 }
-                let echo = with_address(ECHO, asked, &bytes[7..]);
+                let echo = with_address(ECHO, asked, &bytes[HEAD..]);
                 let bytes = if stream { framed(&echo) } else { echo };
                 self.out.push_back(Piece { flow, local, remote, bytes });
             }

@@ -1,48 +1,53 @@
 //! A server on the open network: it tells addresses, and relays. No TURN, but what TURN comes to for those behind it:
-//! an external port per client, and a filter by address that what is sent opens.
+//! an external port per client and family, and a filter by address that what is sent opens.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use plenary_wire::FlowId;
 
-use super::wire::{ALLOCATE, ALLOCATED, DATA, Frames, Piece, SEND, TELL, TOLD, address_of, framed, with_address};
+use super::wire::{
+    ALLOCATE, ALLOCATED, DATA, Frames, HEAD, HELLO, Piece, SEND, TELL, TOLD, address_of, framed, with_address,
+};
 use crate::lab::stun_answer;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Client {
-    Udp(SocketAddr),
+    /// On which socket, and where from.
+    Udp(FlowId, SocketAddr),
     Stream(FlowId),
 }
 
 #[derive(Debug)]
 struct Allocation {
     client: Client,
+    /// Its port.
+    flow: FlowId,
+    local: SocketAddr,
     permitted: BTreeSet<IpAddr>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Server {
-    udp: (FlowId, SocketAddr),
+    /// One for each family.
+    udp: Vec<(FlowId, SocketAddr)>,
     /// Ports to be given to clients.
     ports: Vec<(FlowId, SocketAddr)>,
-    /// By port, in their order.
     allocations: Vec<Allocation>,
     streams: BTreeMap<FlowId, Frames>,
     pub(crate) out: VecDeque<Piece>,
 }
 
 impl Server {
-    pub(crate) fn new(udp: (FlowId, SocketAddr), ports: Vec<(FlowId, SocketAddr)>) -> Self {
+    pub(crate) fn new(udp: Vec<(FlowId, SocketAddr)>, ports: Vec<(FlowId, SocketAddr)>) -> Self {
         Self { udp, ports, allocations: Vec::new(), streams: BTreeMap::new(), out: VecDeque::new() }
     }
 
     pub(crate) fn handle_datagram(&mut self, flow: FlowId, remote: SocketAddr, bytes: &[u8]) {
-        if flow == self.udp.0 {
-            return self.serve(Client::Udp(remote), bytes);
+        if self.udp.iter().any(|udp| udp.0 == flow) {
+            return self.serve(Client::Udp(flow, remote), bytes);
         }
-        let Some(index) = self.ports.iter().position(|port| port.0 == flow) else { return };
-        let Some(allocation) = self.allocations.get(index) else { return };
+        let Some(allocation) = self.allocations.iter().find(|it| it.flow == flow) else { return };
         if allocation.permitted.contains(&remote.ip()) {
             let client = allocation.client;
             self.reply(client, with_address(DATA, remote, bytes));
@@ -58,32 +63,47 @@ impl Server {
 
     fn serve(&mut self, client: Client, bytes: &[u8]) {
         match (bytes[0], client) {
-            (0, Client::Udp(remote)) => self.reply(client, stun_answer(remote, bytes)),
-            (TELL, Client::Udp(remote)) => self.reply(client, with_address(TOLD, remote, &[])),
+            (0, Client::Udp(_, remote)) => self.reply(client, stun_answer(remote, bytes)),
+            (TELL, Client::Udp(_, remote)) => self.reply(client, with_address(TOLD, remote, &[])),
+            (HELLO, _) => self.reply(client, bytes.to_vec()),
             (ALLOCATE, _) => {
-                let known = self.allocations.iter().position(|it| it.client == client);
-                let index = known.unwrap_or_else(|| {
-                    self.allocations.push(Allocation { client, permitted: BTreeSet::new() });
-                    self.allocations.len() - 1
-                });
-                self.reply(client, with_address(ALLOCATED, self.ports[index].1, &[]));
+                let wanted = address_of(bytes);
+                let known = self.allocation(client, wanted).map(|it| it.local);
+                let local = known.unwrap_or_else(|| self.allocate(client, wanted));
+                self.reply(client, with_address(ALLOCATED, local, &[]));
             }
             (SEND, _) => {
                 let to = address_of(bytes);
-                let Some(index) = self.allocations.iter().position(|it| it.client == client) else { return };
-                self.allocations[index].permitted.insert(to.ip());
-                let (flow, local) = self.ports[index];
-                self.out.push_back(Piece { flow, local, remote: to, bytes: bytes[7..].to_vec() });
+                let Some(allocation) = self.allocation(client, to) else { return };
+                allocation.permitted.insert(to.ip());
+                let (flow, local) = (allocation.flow, allocation.local);
+                self.out.push_back(Piece { flow, local, remote: to, bytes: bytes[HEAD..].to_vec() });
             }
             _ => {}
         }
     }
 
+    /// That of a client in the family of an address.
+    fn allocation(&mut self, client: Client, like: SocketAddr) -> Option<&mut Allocation> {
+        self.allocations.iter_mut().find(|it| it.client == client && it.local.is_ipv4() == like.is_ipv4())
+    }
+
+    fn allocate(&mut self, client: Client, like: SocketAddr) -> SocketAddr {
+        let free = self.ports.iter().position(|port| port.1.is_ipv4() == like.is_ipv4());
+        let (flow, local) = self.ports.remove(free.expect("there are two clients and two ports"));
+        self.allocations.push(Allocation { client, flow, local, permitted: BTreeSet::new() });
+        local
+    }
+
     fn reply(&mut self, client: Client, bytes: Vec<u8>) {
-        let local = self.udp.1;
+        let local = |flow: FlowId| self.udp.iter().find(|udp| udp.0 == flow).expect("it came there").1;
         self.out.push_back(match client {
-            Client::Udp(remote) => Piece { flow: self.udp.0, local, remote, bytes },
-            Client::Stream(flow) => Piece { flow, local, remote: local, bytes: framed(&bytes) },
+            Client::Udp(flow, remote) => Piece { flow, local: local(flow), remote, bytes },
+            // A stream has its addresses.
+            Client::Stream(flow) => {
+                let any = self.udp[0].1;
+                Piece { flow, local: any, remote: any, bytes: framed(&bytes) }
+            }
         });
     }
 }

@@ -8,14 +8,29 @@ use plenary_ice::{Agent, Event, Request};
 use plenary_netsim::{Closed, Machine};
 use plenary_wire::{Datagram, Ecn, FlowId, Limit, Transmit};
 
+use super::cell::Turn;
 use super::prober::Prober;
 use super::server::Server;
-use super::wire::{ALLOCATE, ALLOCATED, DATA, Frames, MEDIA, Piece, SEND, address_of, framed, with_address};
+use super::wire::{
+    ALLOCATE, ALLOCATED, DATA, Frames, HEAD, HELLO, MEDIA, Piece, SEND, address_of, framed, with_address,
+};
 
-/// The flow of what goes through the relay.
-pub(crate) const RELAYED: FlowId = FlowId(1_000_000);
-/// A name for the active TCP candidate.
-pub(crate) const ACTIVE: FlowId = FlowId(1_000_001);
+/// The flows of what goes through the relay: IPv4, and IPv6.
+const RELAYED: [FlowId; 2] = [FlowId(1_000_000), FlowId(1_000_001)];
+
+/// The one for addresses of this family.
+pub(crate) fn relayed_flow(address: SocketAddr) -> FlowId {
+    RELAYED[usize::from(address.is_ipv6())]
+}
+
+pub(crate) fn is_relayed(flow: FlowId) -> bool {
+    RELAYED.contains(&flow)
+}
+
+/// A name for the active TCP candidate of this family.
+pub(crate) fn active_flow(address: SocketAddr) -> FlowId {
+    FlowId(1_000_002 + u32::from(address.is_ipv6()))
+}
 
 pub(crate) enum Brain {
     Agent(Box<Agent>),
@@ -34,20 +49,51 @@ pub(crate) struct Relay {
     pub(crate) flow: FlowId,
     pub(crate) local: SocketAddr,
     pub(crate) server: SocketAddr,
-    pub(crate) is_stream: bool,
-    pub(crate) relayed: Option<SocketAddr>,
-    pub(crate) ask_at: Option<Instant>,
+    turn: Turn,
+    /// An address of each family that an address is wanted of.
+    wanted: Vec<SocketAddr>,
+    /// Those that were given.
+    pub(crate) relayed: Vec<SocketAddr>,
+    ask_at: Option<Instant>,
+    /// What is asked for can be: TLS is through.
+    is_ready: bool,
     frames: Frames,
 }
 
 impl Relay {
-    pub(crate) fn new(flow: FlowId, local: SocketAddr, server: SocketAddr, is_stream: bool, now: Instant) -> Self {
-        let ask_at = (!is_stream).then_some(now);
-        Self { flow, local, server, is_stream, relayed: None, ask_at, frames: Frames::default() }
+    /// `way`: the flow, its local address, and the server's.
+    pub(crate) fn new(
+        way: (FlowId, SocketAddr, SocketAddr),
+        turn: Turn,
+        wanted: Vec<SocketAddr>,
+        now: Instant,
+    ) -> Self {
+        let (flow, local, server) = way;
+        let ask_at = (turn == Turn::Udp).then_some(now);
+        let is_ready = turn != Turn::Tls;
+        Self { flow, local, server, turn, wanted, relayed: Vec::new(), ask_at, is_ready, frames: Frames::default() }
+    }
+
+    const fn is_stream(&self) -> bool {
+        !matches!(self.turn, Turn::Udp)
+    }
+
+    /// What is to be asked now.
+    fn ask(&mut self, now: Instant) -> Vec<Piece> {
+        if self.ask_at.is_none_or(|at| now < at) {
+            return Vec::new();
+        }
+        self.ask_at = (!self.is_stream()).then(|| now + Duration::from_millis(400));
+        if !self.is_ready {
+            return vec![self.piece(&with_address(HELLO, self.server, &[]))];
+        }
+        let missing = |like: &&SocketAddr| !self.relayed.iter().any(|given| given.is_ipv4() == like.is_ipv4());
+        let asks = self.wanted.iter().filter(missing).map(|like| self.piece(&with_address(ALLOCATE, *like, &[])));
+        asks.collect()
     }
 
     fn piece(&self, bytes: &[u8]) -> Piece {
-        let bytes = if self.is_stream { framed(bytes) } else { bytes.to_vec() };
+        let bytes = if self.is_stream() { framed(bytes) } else { bytes.to_vec() };
         Piece { flow: self.flow, local: self.local, remote: self.server, bytes }
     }
 }
@@ -111,7 +157,7 @@ impl Station {
 
     /// What comes from a flow of the brain's, as it leaves the host.
     fn outward(&self, piece: Piece) -> Piece {
-        if piece.flow != RELAYED {
+        if !is_relayed(piece.flow) {
             return piece;
         }
         let relay = self.relay.as_ref().expect("only who has a relay has its flow");
@@ -138,19 +184,24 @@ impl Station {
     fn take_from_relay(&mut self, bytes: &mut [u8], now: Instant) {
         let address = address_of(bytes);
         let relay = self.relay.as_mut().expect("it was heard");
-        match (bytes[0], relay.relayed) {
+        let given = relay.relayed.iter().copied().find(|given| given.is_ipv4() == address.is_ipv4());
+        match (bytes[0], given) {
+            (HELLO, _) => (relay.is_ready, relay.ask_at) = (true, Some(now)),
             (ALLOCATED, None) => {
-                (relay.relayed, relay.ask_at) = (Some(address), None);
+                relay.relayed.push(address);
+                if relay.relayed.len() == relay.wanted.len() {
+                    relay.ask_at = None;
+                }
                 self.events.push_back(Told::Allocated(address));
             }
-            (DATA, Some(relayed)) => self.inward(RELAYED, relayed, address, &mut bytes[7..], now),
+            (DATA, Some(relayed)) => self.inward(relayed_flow(address), relayed, address, &mut bytes[HEAD..], now),
             _ => {}
         }
     }
 
     fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Instant) {
         let Datagram { flow, local, remote, bytes, .. } = datagram;
-        if self.relay.as_ref().is_some_and(|relay| relay.flow == flow && !relay.is_stream) {
+        if self.relay.as_ref().is_some_and(|relay| relay.flow == flow && !relay.is_stream()) {
             return self.take_from_relay(bytes, now);
         }
         self.inward(flow, local, remote, bytes, now);
@@ -182,9 +233,11 @@ impl Station {
     }
 
     fn next_piece(&mut self, now: Instant) -> Option<Piece> {
-        if let Some(relay) = self.relay.as_mut().filter(|relay| relay.ask_at.is_some_and(|at| at <= now)) {
-            relay.ask_at = (!relay.is_stream).then(|| now + Duration::from_millis(400));
-            return Some(relay.piece(&with_address(ALLOCATE, relay.server, &[])));
+        if let Some(relay) = &mut self.relay {
+            self.out.extend(relay.ask(now));
+            if let Some(piece) = self.out.pop_front() {
+                return Some(piece);
+            }
         }
         let piece = match &mut self.brain {
             Brain::Prober(prober) => prober.out.pop_front()?,

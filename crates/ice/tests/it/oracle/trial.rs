@@ -1,27 +1,41 @@
 //! One run: two agents on the network of a cell, and what must come of it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use plenary_ice::{
-    Agent, Candidate, CandidateKind, Config, Event, LocalCandidate, Mode, Parameters, Role, Selected, State, TcpType,
-    Transport,
+    Address, Agent, Candidate, CandidateKind, Config, Event, LocalCandidate, Mode, Parameters, Role, Selected, State,
+    TcpType, Transport,
 };
 use plenary_netsim::{Occurrence, Random};
+use plenary_wire::FlowId;
 
-use super::cell::Trial;
-use super::station::{ACTIVE, Brain, RELAYED, Told};
-use super::verdict::{Known, Path, Verdict};
-use super::world::{STUN_SERVER, World};
-use crate::lab::{address, ms};
+use super::cell::{Trial, Turn};
+use super::station::{Brain, Told, active_flow, relayed_flow};
+use super::verdict::{Base, Known, Path, Remote, Verdict};
+use super::world::{World, stun_server};
+use crate::lab::ms;
 
 /// `Config::patience`, by default.
 const PATIENCE: Duration = Duration::from_millis(39_500);
 /// After the losses end: a pair that was left for them is shunned for 10 s.
 const SETTLE: Duration = Duration::from_secs(14);
+/// How long a loss of 20 % or more lasts where all goes by streams. TCP doubles its timer with each loss, and so may stand
+/// still for as long again, or in one of 20,000 runs for longer than anyone's patience, if the loss goes on.
+const SPELL: Duration = Duration::from_secs(3);
 /// Numbers of the media that shows on which path it arrives.
 const LAST: u32 = u32::MAX;
+
+/// An address of each family.
+const ANY: [SocketAddr; 2] =
+    [SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0)];
+
+/// With this local preference, IPv4 with one less.
+fn preferred(candidate: LocalCandidate, preference: u16) -> LocalCandidate {
+    let preference = Some(preference - u16::from(candidate.address.is_ipv4()));
+    LocalCandidate { preference, ..candidate }
+}
 
 enum Signal {
     Parameters(Parameters),
@@ -41,6 +55,8 @@ pub(crate) struct Run<'v> {
     delays: Random,
     /// Each candidate is told as soon as it is known.
     trickles: bool,
+    /// How many relayed addresses each has.
+    relayed: [usize; 2],
     gathered: [bool; 2],
     known: [Known; 2],
     /// Since when each knows the other's parameters.
@@ -76,7 +92,7 @@ impl<'v> Run<'v> {
             let role = if cell.controlling() == peer { Role::Controlling } else { Role::Controlled };
             let lite = cell.is_lite(peer);
             let mode = if lite { Mode::Lite } else { Mode::Full };
-            let stun_servers = if lite { vec![] } else { vec![address(STUN_SERVER)] };
+            let stun_servers = if lite { vec![] } else { ANY.map(|any| stun_server(cell, peer, any)).to_vec() };
             let config = Config { entropy: sim.entropy(), role, mode, stun_servers, ..Config::default() };
             Brain::Agent(Box::new(Agent::new(config, sim.now()).expect("the configuration is in range")))
         });
@@ -89,6 +105,7 @@ impl<'v> Run<'v> {
             signalled_until: [Duration::ZERO; 2],
             delays: Random::new(trial.seed, 0x5161),
             trickles: trial.trickle && trial.loss == 0,
+            relayed: [0; 2],
             gathered: [false; 2],
             known: [Known::default(), Known::default()],
             begun: [None; 2],
@@ -105,19 +122,18 @@ impl<'v> Run<'v> {
 
     fn add_hosts(&mut self, peer: usize) {
         let (cell, now) = (self.trial.cell, self.world.sim.now());
-        let ((flow, local), listener) = (self.world.udp[peer], self.world.listeners[peer]);
+        let (udp, listeners) = (self.world.udp[peer].clone(), self.world.listeners[peer].clone());
+        let active = cell.tcp && !cell.is_open(peer) && !cell.is_lite(peer);
         let agent = self.world.station_mut(peer).agent_mut();
-        let mut candidates = vec![LocalCandidate::host(flow, local)];
-        if let Some((flow, local)) = listener {
-            candidates.push(LocalCandidate::tcp(flow, TcpType::Passive, local));
-        } else if cell.tcp && !cell.is_open(peer) && !cell.is_lite(peer) {
-            candidates.push(LocalCandidate::tcp(ACTIVE, TcpType::Active, local));
+        let hosts = udp.iter().map(|&(flow, local)| LocalCandidate::host(flow, local));
+        let passive = listeners.iter().map(|&(flow, local)| LocalCandidate::tcp(flow, TcpType::Passive, local));
+        let connecting = |&(_, local): &(_, SocketAddr)| {
+            active.then(|| LocalCandidate::tcp(active_flow(local), TcpType::Active, local))
+        };
+        for candidate in hosts.chain(passive).chain(udp.iter().filter_map(connecting)) {
+            agent.add_local_candidate(preferred(candidate, 65_535), now).expect("the candidate is sound");
         }
-        for candidate in candidates {
-            let candidate = LocalCandidate { preference: Some(65_535), ..candidate };
-            agent.add_local_candidate(candidate, now).expect("the candidate is sound");
-        }
-        if !self.verdict.relayed[peer] {
+        if self.verdict.relayed[peer] == 0 {
             agent.end_local_candidates(now);
         }
         if self.trickles {
@@ -167,14 +183,19 @@ impl<'v> Run<'v> {
     }
 
     fn tell(&mut self, to: usize, signal: Signal) {
-        let now = self.world.sim.now();
+        let (cell, now) = (self.trial.cell, self.world.sim.now());
         let agent = self.world.station_mut(to).agent_mut();
         match signal {
             Signal::Parameters(parameters) => {
                 agent.set_remote_parameters(parameters, now);
                 self.begun[to] = Some(self.world.sim.elapsed());
             }
-            Signal::Candidate(candidate) => drop(agent.add_remote_candidate(candidate, now)),
+            Signal::Candidate(candidate) => {
+                let address = candidate.address.ip().expect("no candidate here has a name");
+                for named in cell.names(to, address) {
+                    agent.add_remote_candidate(Candidate { address: Address::Ip(named), ..candidate.clone() }, now);
+                }
+            }
             Signal::End => agent.end_remote_candidates(now),
         }
     }
@@ -184,11 +205,13 @@ impl<'v> Run<'v> {
         let now = self.world.sim.now();
         match told.event {
             Told::Allocated(relayed) => {
-                let candidate =
-                    LocalCandidate { preference: Some(65_000), ..LocalCandidate::relayed(RELAYED, relayed) };
+                let candidate = preferred(LocalCandidate::relayed(relayed_flow(relayed), relayed), 65_000);
                 let agent = self.world.station_mut(peer).agent_mut();
                 agent.add_local_candidate(candidate, now).expect("the candidate is sound");
-                agent.end_local_candidates(now);
+                self.relayed[peer] += 1;
+                if self.relayed[peer] == self.verdict.relayed[peer] {
+                    agent.end_local_candidates(now);
+                }
             }
             Told::Ice(Event::Candidate(candidate)) => {
                 if self.note(peer, &candidate) && self.trickles {
@@ -223,16 +246,17 @@ impl<'v> Run<'v> {
 
     /// Notes a candidate, and whether the other side is to know it.
     fn note(&mut self, peer: usize, candidate: &Candidate) -> bool {
-        let at = candidate.address.ip();
-        let known = &mut self.known[peer];
-        match (candidate.transport, candidate.kind) {
+        let address = candidate.address.ip().expect("no candidate here has a name");
+        let base = candidate.related.as_ref().and_then(Address::ip).unwrap_or(address);
+        let remote = match (candidate.transport, candidate.kind) {
             (Transport::Udp, CandidateKind::Host) if self.trial.cell.hides_hosts() => return false,
-            (Transport::Udp, CandidateKind::Host) => known.host = at,
-            (Transport::Udp, CandidateKind::ServerReflexive) => known.mapped = at,
-            (Transport::Udp, _) => known.relayed = at,
-            (Transport::Tcp(TcpType::Passive), _) => known.listener = at,
-            (Transport::Tcp(_), _) => {}
-        }
+            (Transport::Udp, CandidateKind::Host) => Remote::Host,
+            (Transport::Udp, CandidateKind::ServerReflexive) => Remote::Mapped,
+            (Transport::Udp, _) => Remote::Relay,
+            (Transport::Tcp(TcpType::Passive), _) => Remote::Listener,
+            (Transport::Tcp(_), _) => return true,
+        };
+        self.known[peer].add(address, remote, base);
         true
     }
 
@@ -258,7 +282,11 @@ impl<'v> Run<'v> {
     }
 
     fn path(&self, peer: usize, selected: Selected) -> Path {
-        self.known[1 - peer].path(selected.flow, self.world.udp[peer].0, selected.remote)
+        self.path_to(peer, selected.flow, selected.remote)
+    }
+
+    fn path_to(&self, peer: usize, flow: FlowId, to: SocketAddr) -> Path {
+        self.known[1 - peer].path((self.trial.cell, peer), self.world.is_stream(peer, flow), flow, to)
     }
 
     /// A cell that can't: both fail, but not before their patience ends, and then are quiet.
@@ -292,6 +320,12 @@ impl<'v> Run<'v> {
 
     /// A cell that can: both are usable, end on the best path, agree, and try no other for ever.
     fn connects(&mut self) -> Result<(), String> {
+        if self.trial.loss >= 20 && self.needs_streams() {
+            while self.begun.contains(&None) && self.step(Duration::from_secs(45)) {}
+            let end = self.world.sim.elapsed() + SPELL;
+            while self.usable.contains(&None) && self.step(end) {}
+            self.world.lose(0);
+        }
         while self.usable.contains(&None) {
             if !self.step(Duration::from_secs(45)) {
                 return Err(format!("is not usable on both sides, {:?}", self.usable));
@@ -308,6 +342,18 @@ impl<'v> Run<'v> {
         self.is_quiet(quiet_from)?;
         self.no_media_was_lost()?;
         self.agree()
+    }
+
+    /// Whether each path that works goes by a stream somewhere.
+    fn needs_streams(&self) -> bool {
+        let cell = self.trial.cell;
+        let by_stream = matches!(cell.turn, Turn::Tcp | Turn::Tls);
+        let needs = |path: &Path| match (path.base, path.remote) {
+            (Base::Stream, _) => true,
+            (Base::Relay, _) | (_, Remote::Relay) => by_stream,
+            (Base::Udp, _) => false,
+        };
+        self.verdict.works[cell.controlling()].iter().all(needs)
     }
 
     fn is_best(&self) -> Result<(), String> {
@@ -331,11 +377,11 @@ impl<'v> Run<'v> {
     }
 
     fn is_quiet(&self, since: std::time::Instant) -> Result<(), String> {
-        let server = address(STUN_SERVER);
         for peer in (0..2).filter(|&peer| !self.trial.cell.is_lite(peer)) {
             let sent = self.world.station(peer).sent.iter().filter(|(_, at)| **at > since);
-            for (&(flow, to), _) in sent.filter(|((_, to), _)| *to != server) {
-                let path = self.known[1 - peer].path(flow, self.world.udp[peer].0, to);
+            let servers = ANY.map(|any| stun_server(self.trial.cell, peer, any));
+            for (&(flow, to), _) in sent.filter(|((_, to), _)| !servers.contains(to)) {
+                let path = self.path_to(peer, flow, to);
                 if !self.verdict.works[peer].contains(&path) {
                     return Err(format!("{peer} still sends to {to} by {path:?}"));
                 }

@@ -1,6 +1,6 @@
 //! The words that the machines of the oracle speak with each other. None begins as STUN does.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use plenary_wire::FlowId;
 
@@ -13,6 +13,9 @@ pub(crate) const PROBE: u8 = 0x53;
 pub(crate) const ECHO: u8 = 0x54;
 /// Media, with a number.
 pub(crate) const MEDIA: u8 = 0x80;
+/// To a server and back, before a stream is of use: what TLS comes to.
+pub(crate) const HELLO: u8 = 0x9f;
+/// To a server: give me an address of this family.
 pub(crate) const ALLOCATE: u8 = 0xa0;
 pub(crate) const ALLOCATED: u8 = 0xa1;
 /// To a relay: send this to that address.
@@ -29,10 +32,16 @@ pub(crate) struct Piece {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// The length of a word with its address.
+pub(crate) const HEAD: usize = 19;
+
 pub(crate) fn with_address(word: u8, address: SocketAddr, rest: &[u8]) -> Vec<u8> {
-    let SocketAddr::V4(address) = address else { panic!("the oracle has IPv4 only") };
+    let ip = match address.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
     let mut bytes = vec![word];
-    bytes.extend(address.ip().octets());
+    bytes.extend(ip.octets());
     bytes.extend(address.port().to_be_bytes());
     bytes.extend(rest);
     bytes
@@ -40,8 +49,8 @@ pub(crate) fn with_address(word: u8, address: SocketAddr, rest: &[u8]) -> Vec<u8
 
 /// The address after the first byte.
 pub(crate) fn address_of(bytes: &[u8]) -> SocketAddr {
-    let ip = Ipv4Addr::new(bytes[1], bytes[2], bytes[3], bytes[4]);
-    SocketAddr::from((ip, u16::from_be_bytes([bytes[5], bytes[6]])))
+    let ip: [u8; 16] = bytes[1..17].try_into().expect("16 bytes were taken");
+    SocketAddr::new(Ipv6Addr::from(ip).to_canonical(), u16::from_be_bytes([bytes[17], bytes[18]]))
 }
 
 pub(crate) fn framed(bytes: &[u8]) -> Vec<u8> {

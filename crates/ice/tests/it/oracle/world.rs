@@ -6,26 +6,40 @@ use std::time::Duration;
 use plenary_netsim::{LinkConfig, LinkId, Loss, NatConfig, NodeId, Simulation, SiteConfig, SiteId};
 use plenary_wire::FlowId;
 
-use super::cell::{Cell, Door, Loop, Place, Turn};
+use super::cell::{Cell, Door, Loop, PREFIX, Place, Stack, Turn, synthesized};
 use super::server::Server;
-use super::station::{Brain, Host, Relay, Station};
+use super::station::{Brain, Host, Relay, Station, is_relayed};
 use crate::lab::address;
 
-pub(crate) const STUN_SERVER: &str = "198.51.100.9:3478";
-const RELAYS: [&str; 2] = ["198.51.100.1", "198.51.100.2"];
+/// Who tells addresses, IPv4 and IPv6 of one host; and who relays.
+const STUN: [&str; 2] = ["198.51.100.9:3478", "[2001:db8:51::9]:3478"];
+const RELAYS: [[&str; 2]; 2] =
+    [["198.51.100.1:3478", "[2001:db8:51::1]:3478"], ["198.51.100.2:3478", "[2001:db8:51::2]:3478"]];
 /// The port that firewalls leave open.
 const OPEN_PORT: u16 = 443;
+
+pub(crate) type Socket = (FlowId, SocketAddr);
 
 pub(crate) struct World {
     pub(crate) sim: Simulation<Host>,
     pub(crate) cell: Cell,
     pub(crate) peers: [NodeId; 2],
     pub(crate) sites: [SiteId; 2],
-    /// The UDP socket of each.
-    pub(crate) udp: [(FlowId, SocketAddr); 2],
-    /// The listener of each that is open, where there is ICE-TCP.
-    pub(crate) listeners: [Option<(FlowId, SocketAddr)>; 2],
+    /// The UDP sockets of each: IPv6 first.
+    pub(crate) udp: [Vec<Socket>; 2],
+    /// The listeners of each that is open, where there is ICE-TCP.
+    pub(crate) listeners: [Vec<Socket>; 2],
     links: Vec<LinkId>,
+}
+
+/// The server that tells this peer how a socket is seen.
+pub(crate) fn stun_server(cell: Cell, peer: usize, local: SocketAddr) -> SocketAddr {
+    let [ipv4, ipv6] = STUN.map(address);
+    match (cell.stacks[peer], local.is_ipv4()) {
+        (_, true) => ipv4,
+        (Stack::Nat64, false) => synthesized(ipv4),
+        (_, false) => ipv6,
+    }
 }
 
 impl World {
@@ -37,30 +51,27 @@ impl World {
         mut brain: impl FnMut(usize, &mut Simulation<Host>) -> Brain,
     ) -> Self {
         let mut sim = Simulation::new(seed);
-        let (sites, addresses) = build_sites(&mut sim, cell.place);
-        for name in RELAYS.into_iter().chain([STUN_SERVER.split_once(':').expect("it has a port").0]) {
-            add_server(&mut sim, name.parse().expect("an address"));
+        let (sites, addresses) = build_sites(&mut sim, cell);
+        for names in RELAYS.into_iter().chain([STUN]) {
+            add_server(&mut sim, names.map(address));
         }
-        let (mut links, mut listeners) = (Vec::new(), [None; 2]);
-        let mut made = Vec::new();
-        for peer in [0, 1] {
-            let ip = addresses[peer];
+        let (mut links, mut listeners, mut udp) = (Vec::new(), [vec![], vec![]], [vec![], vec![]]);
+        let peers = [0, 1].map(|peer| {
+            let ips = &addresses[peer];
             let node = sim.network_mut().add_node();
             let link = LinkConfig::delay(rtt / 4);
-            let (up, down) = sim.network_mut().attach(node, sites[peer], &[ip], [link.clone(), link]);
+            let (up, down) = sim.network_mut().attach(node, sites[peer], ips, [link.clone(), link]);
             links.extend([up, down]);
-            let local = SocketAddr::new(ip, 5000);
-            let flow = sim.bind(node, local);
+            let at = |port| ips.iter().map(move |&ip| SocketAddr::new(ip, port));
+            udp[peer] = at(5000).map(|at| (sim.bind(node, at), at)).collect();
             if cell.tcp && cell.is_open(peer) {
-                let at = SocketAddr::new(ip, OPEN_PORT);
-                listeners[peer] = Some((sim.listen(node, at), at));
+                listeners[peer] = at(OPEN_PORT).map(|at| (sim.listen(node, at), at)).collect();
             }
-            let relay = cell.has_relay(peer).then(|| add_relay(&mut sim, node, ip, RELAYS[peer], cell.turn));
+            let relay = cell.has_relay(peer).then(|| add_relay(&mut sim, node, ips, (cell, peer)));
             let brain = brain(peer, &mut sim);
             sim.place(node, Host::Station(Box::new(Station::new(brain, relay))));
-            made.push((node, (flow, local)));
-        }
-        let (peers, udp) = ([made[0].0, made[1].0], [made[0].1, made[1].1]);
+            node
+        });
         Self { sim, cell, peers, sites, udp, listeners, links }
     }
 
@@ -87,85 +98,118 @@ impl World {
 
     /// Opens an ICE-TCP stream of a peer.
     pub(crate) fn connect(&mut self, peer: usize, remote: SocketAddr) -> FlowId {
-        let local = SocketAddr::new(self.udp[peer].1.ip(), 0);
-        self.sim.connect(self.peers[peer], local, remote)
+        let local = self.local_for(peer, remote).expect("it has an address of that family");
+        self.sim.connect(self.peers[peer], SocketAddr::new(local.ip(), 0), remote)
+    }
+
+    /// Whether a flow is one of ICE-TCP.
+    pub(crate) fn is_stream(&self, peer: usize, flow: FlowId) -> bool {
+        !is_relayed(flow) && !self.udp[peer].iter().any(|socket| socket.0 == flow)
+    }
+
+    /// The peer's own address of the family of another.
+    pub(crate) fn local_for(&self, peer: usize, remote: SocketAddr) -> Option<SocketAddr> {
+        self.udp[peer].iter().map(|socket| socket.1).find(|local| local.is_ipv4() == remote.is_ipv4())
     }
 }
 
-fn add_server(sim: &mut Simulation<Host>, ip: IpAddr) {
-    let node = sim.network_mut().add_host(SiteId::INTERNET, &[ip]);
-    let at = SocketAddr::new(ip, 3478);
-    let udp = (sim.bind(node, at), at);
-    sim.listen(node, SocketAddr::new(ip, OPEN_PORT));
-    let ports = [50_001, 50_002].map(|port| SocketAddr::new(ip, port));
-    let ports = ports.map(|at| (sim.bind(node, at), at)).to_vec();
+fn add_server(sim: &mut Simulation<Host>, at: [SocketAddr; 2]) {
+    let node = sim.network_mut().add_host(SiteId::INTERNET, &at.map(|at| at.ip()));
+    let mut bind = |port: u16| at.map(|at| SocketAddr::new(at.ip(), port)).map(|at| (sim.bind(node, at), at));
+    let (udp, ports) = (bind(3478).to_vec(), [bind(50_001), bind(50_002)].concat());
+    for at in at {
+        sim.listen(node, SocketAddr::new(at.ip(), OPEN_PORT));
+    }
     sim.place(node, Host::Server(Server::new(udp, ports)));
 }
 
-fn add_relay(sim: &mut Simulation<Host>, node: NodeId, ip: IpAddr, server: &str, turn: Turn) -> Relay {
-    let server: IpAddr = server.parse().expect("an address");
-    let is_stream = turn == Turn::Tcp;
-    let port = if is_stream { OPEN_PORT } else { 3478 };
-    let server = SocketAddr::new(server, port);
-    let (flow, local) = if is_stream {
-        let any = SocketAddr::new(ip, 0);
-        (sim.connect(node, any, server), any)
-    } else {
-        let local = SocketAddr::new(ip, 5001);
-        (sim.bind(node, local), local)
+fn add_relay(sim: &mut Simulation<Host>, node: NodeId, ips: &[IpAddr], (cell, peer): (Cell, usize)) -> Relay {
+    let [ipv4, ipv6] = RELAYS[if cell.one_server { 0 } else { peer }].map(address);
+    let server = match cell.stacks[peer] {
+        Stack::V4 | Stack::Dual => ipv4,
+        Stack::V6 => ipv6,
+        Stack::Nat64 => synthesized(ipv4),
     };
-    Relay::new(flow, local, server, is_stream, sim.now())
+    let ip = *ips.iter().find(|ip| ip.is_ipv4() == server.is_ipv4()).expect("it has an address of that family");
+    let wanted = if cell.stacks == [Stack::V4; 2] { vec![ipv4] } else { vec![ipv6, ipv4] };
+    let way = if cell.turn == Turn::Udp {
+        let local = SocketAddr::new(ip, 5001);
+        (sim.bind(node, local), local, server)
+    } else {
+        let (local, server) = (SocketAddr::new(ip, 0), SocketAddr::new(server.ip(), OPEN_PORT));
+        (sim.connect(node, local, server), local, server)
+    };
+    Relay::new(way, cell.turn, wanted, sim.now())
 }
 
-fn nat(door: Door, external: &str, hairpin: Loop) -> NatConfig {
+/// What a door is before peers with this stack.
+fn nat(door: Door, stack: Stack, external: &str, hairpin: Loop) -> NatConfig {
     let external: IpAddr = external.parse().expect("an address");
     let config = match door {
-        Door::Open => panic!("an open door is no NAT"),
-        Door::FullCone => NatConfig::full_cone(external),
+        Door::Open if stack != Stack::Nat64 => panic!("an open door is no NAT"),
+        Door::Open | Door::FullCone => NatConfig::full_cone(external),
         Door::Restricted => NatConfig::address_restricted(external),
         Door::PortRestricted => NatConfig::port_restricted(external),
         Door::Symmetric => NatConfig::symmetric(external),
         Door::Blocked => NatConfig::full_cone(external).udp_blocked(&[OPEN_PORT]),
     };
-    NatConfig { hairpin: hairpin.into(), ..config }
+    let config = NatConfig { hairpin: hairpin.into(), ..config };
+    match stack {
+        Stack::V4 | Stack::Dual => config,
+        Stack::V6 => NatConfig { external: vec![], ..config },
+        Stack::Nat64 => config.nat64(PREFIX),
+    }
 }
 
 /// The sites of the two peers, and the addresses of their hosts.
-fn build_sites(sim: &mut Simulation<Host>, place: Place) -> ([SiteId; 2], [IpAddr; 2]) {
-    let ip = |text: &str| address(&format!("{text}:1")).ip();
+fn build_sites(sim: &mut Simulation<Host>, cell: Cell) -> ([SiteId; 2], [Vec<IpAddr>; 2]) {
+    let (sites, ipv4) = build_place(sim, cell);
+    let addresses = [0, 1].map(|peer| {
+        let stack = cell.stacks[peer];
+        let ipv6 = stack.has_ipv6().then_some(["2001:db8:1::2", "2001:db8:2::2"][peer]);
+        let ipv4 = stack.has_ipv4().then_some(ipv4[peer]);
+        ipv6.into_iter().chain(ipv4).map(|ip| ip.parse().expect("an address")).collect()
+    });
+    (sites, addresses)
+}
+
+/// The sites, and the IPv4 addresses for those that have some.
+fn build_place(sim: &mut Simulation<Host>, cell: Cell) -> ([SiteId; 2], [&'static str; 2]) {
     let add = |sim: &mut Simulation<Host>, around, nat| sim.network_mut().add_site(around, SiteConfig::nat(nat));
-    match place {
+    let (v4, homes) = (Stack::V4, ["192.168.1.2", "192.168.1.3"]);
+    match cell.place {
         Place::Apart(doors) => {
-            let mut found = ([SiteId::INTERNET; 2], [ip("192.0.2.1"), ip("192.0.2.2")]);
+            let mut found = ([SiteId::INTERNET; 2], ["192.0.2.1", "192.0.2.2"]);
             for peer in [0, 1] {
-                if doors[peer] != Door::Open {
+                let stack = cell.stacks[peer];
+                if doors[peer] != Door::Open || stack == Stack::Nat64 {
                     let external = ["203.0.113.1", "203.0.113.2"][peer];
-                    found.0[peer] = add(sim, SiteId::INTERNET, nat(doors[peer], external, Loop::External));
+                    found.0[peer] = add(sim, SiteId::INTERNET, nat(doors[peer], stack, external, Loop::External));
                     // Both may have the same address at home, and then take each other's for their own.
                     let same = doors == [doors[0]; 2];
-                    found.1[peer] = ip(if same || peer == 0 { "192.168.1.2" } else { "192.168.1.3" });
+                    found.1[peer] = if same { homes[0] } else { homes[peer] };
                 }
             }
             found
         }
         Place::Together { door, hairpin, .. } => {
-            let site = add(sim, SiteId::INTERNET, nat(door, "203.0.113.1", hairpin));
-            ([site; 2], [ip("192.168.1.2"), ip("192.168.1.3")])
+            let site = add(sim, SiteId::INTERNET, nat(door, cell.stacks[0], "203.0.113.1", hairpin));
+            ([site; 2], homes)
         }
         Place::Carrier { doors, carrier, hairpin } => {
-            let outer = add(sim, SiteId::INTERNET, nat(carrier, "203.0.113.1", hairpin));
-            let sites =
-                [0, 1].map(|peer| add(sim, outer, nat(doors[peer], ["100.64.0.1", "100.64.0.2"][peer], Loop::Off)));
-            (sites, [ip("192.168.1.2"), ip("192.168.1.3")])
+            let outer = add(sim, SiteId::INTERNET, nat(carrier, v4, "203.0.113.1", hairpin));
+            let externals = ["100.64.0.1", "100.64.0.2"];
+            let sites = [0, 1].map(|peer| add(sim, outer, nat(doors[peer], v4, externals[peer], Loop::Off)));
+            (sites, homes)
         }
         Place::Double { home, carrier, other } => {
-            let outer = add(sim, SiteId::INTERNET, nat(carrier, "203.0.113.1", Loop::External));
-            let a = add(sim, outer, nat(home, "100.64.0.1", Loop::Off));
+            let outer = add(sim, SiteId::INTERNET, nat(carrier, v4, "203.0.113.1", Loop::External));
+            let a = add(sim, outer, nat(home, v4, "100.64.0.1", Loop::Off));
             if other == Door::Open {
-                return ([a, SiteId::INTERNET], [ip("192.168.1.2"), ip("192.0.2.2")]);
+                return ([a, SiteId::INTERNET], [homes[0], "192.0.2.2"]);
             }
-            let b = add(sim, SiteId::INTERNET, nat(other, "203.0.113.2", Loop::Off));
-            ([a, b], [ip("192.168.1.2"), ip("192.168.1.3")])
+            let b = add(sim, SiteId::INTERNET, nat(other, v4, "203.0.113.2", Loop::Off));
+            ([a, b], homes)
         }
     }
 }
