@@ -4,7 +4,8 @@ cargo xtask test [--quick]          every check there is; --quick: fmt, clippy, 
 cargo xtask tidy                    layers, lengths, compliance tables, manifests, words
 cargo xtask external-types          third-party types in public APIs
 cargo xtask fuzz [TARGET [SECONDS]] one fuzz target, for a minute unless told; alone: which targets there are
-cargo xtask bench [CRATE]           the benchmarks of one crate, or all";
+cargo xtask bench [CRATE]           the benchmarks of one crate, or all
+cargo xtask mutate CRATE [NUMBER]   breaks each rule of the crate's mutations.json: its test must fail";
 
 /// One task, with what it was told.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,6 +16,7 @@ pub(crate) enum Task {
     ExternalTypes,
     Fuzz { target: Option<String>, seconds: u32 },
     Bench { package: Option<String> },
+    Mutate { package: String, number: Option<usize> },
 }
 
 /// Reads the arguments after the program's name; the error says what was wrong and what is known.
@@ -31,6 +33,11 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Task, String> {
         ["fuzz", target, seconds] if is_name(target) => fuzz(target, seconds)?,
         ["bench"] => Task::Bench { package: None },
         ["bench", package] if is_name(package) => Task::Bench { package: Some(package.to_owned()) },
+        ["mutate", package] if is_name(package) => Task::Mutate { package: package.to_owned(), number: None },
+        ["mutate", package, number] if is_name(package) => {
+            let number = number.parse().map_err(|_| format!("`{number}` is not a number"))?;
+            Task::Mutate { package: package.to_owned(), number: Some(number) }
+        }
         _ => return Err(format!("`{}` is not known. What is:\n\n{USAGE}", words.join(" "))),
     })
 }
@@ -62,16 +69,19 @@ mod tests {
         assert_eq!(parsed("fuzz"), Ok(Task::Fuzz { target: None, seconds: 0 }));
         assert_eq!(parsed("fuzz sdp"), Ok(Task::Fuzz { target: Some("sdp".to_owned()), seconds: 60 }));
         assert_eq!(parsed("fuzz sdp 5"), Ok(Task::Fuzz { target: Some("sdp".to_owned()), seconds: 5 }));
+        assert_eq!(parsed("mutate ice"), Ok(Task::Mutate { package: "ice".to_owned(), number: None }));
+        assert_eq!(parsed("mutate ice 7"), Ok(Task::Mutate { package: "ice".to_owned(), number: Some(7) }));
         assert_eq!(parsed("bench rtp"), Ok(Task::Bench { package: Some("rtp".to_owned()) }));
     }
 
     #[test]
     fn what_is_not_known_is_answered_with_what_is() {
-        for line in ["tests", "test --fast", "tidy up", "fuzz sdp 5 6", "bench --all", "--quick"] {
+        for line in ["tests", "test --fast", "tidy up", "fuzz sdp 5 6", "bench --all", "mutate", "--quick"] {
             let error = parsed(line).unwrap_err();
             assert!(error.contains(line) && error.contains("cargo xtask test [--quick]"), "{line}: {error}");
         }
         assert_eq!(parsed("fuzz sdp 0"), Err("`0` is not a number of seconds from 1 up".to_owned()));
+        assert_eq!(parsed("mutate ice all"), Err("`all` is not a number".to_owned()));
         assert_eq!(parsed("fuzz sdp soon"), Err("`soon` is not a number of seconds from 1 up".to_owned()));
     }
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod external_types;
 mod fuzz;
+mod mutate;
 mod process;
 mod report;
 mod steps;
@@ -39,6 +40,7 @@ fn perform(task: Task, workspace: &Workspace) -> Result<bool, String> {
         Task::ExternalTypes => return Ok(told(&external_types::check(workspace, &process::Shell::quiet(workspace))?)),
         Task::Fuzz { target: None, .. } => println!("targets:\n  {}", fuzz::targets(workspace)?.join("\n  ")),
         Task::Fuzz { target: Some(target), seconds } => return fuzz::run_by_hand(workspace, &target, seconds),
+        Task::Mutate { package, number } => return mutate::run(workspace, &package, number),
         Task::Bench { package } => return bench(workspace, package.as_deref()),
     }
     Ok(true)

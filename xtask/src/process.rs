@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::workspace::Workspace;
@@ -58,13 +58,27 @@ impl Shell {
     ///
     /// The program runs in the repository's root unless it was given another directory, and has no standard input.
     pub(crate) fn run(&self, command: &mut Command) -> Result<String, String> {
-        self.attempt(command).map_err(|error| format!("{}: {error}", self.log.display()))?
+        let line = line(command);
+        match self.attempt(command).map_err(|error| format!("{}: {error}", self.log.display()))? {
+            Ok((status, printed)) if status.success() => Ok(printed),
+            Ok((status, _)) => Err(format!("`{line}` failed, {status}")),
+            Err(error) => Err(format!("`{line}` can't be run: {error}")),
+        }
     }
 
-    fn attempt(&self, command: &mut Command) -> std::io::Result<Result<String, String>> {
+    /// The same, but what was printed is returned in either case.
+    pub(crate) fn run_whatever(&self, command: &mut Command) -> Result<String, String> {
+        match self.attempt(command) {
+            Ok(Ok((status, printed))) if status.success() => Ok(printed),
+            Ok(Ok((_, printed))) => Err(printed),
+            Ok(Err(error)) | Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The outer error is the log's, the inner one that the program can't be run.
+    fn attempt(&self, command: &mut Command) -> io::Result<io::Result<(ExitStatus, String)>> {
         let mut log = OpenOptions::new().create(true).append(true).open(&self.log)?;
-        let line = line(command);
-        writeln!(log, "$ {line}")?;
+        writeln!(log, "$ {}", line(command))?;
         let start = log.seek(SeekFrom::End(0))?;
         if command.get_current_dir().is_none() {
             command.current_dir(&self.root);
@@ -72,16 +86,13 @@ impl Shell {
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?);
         let status = match command.status() {
             Ok(status) => status,
-            Err(error) => return Ok(Err(format!("`{line}` can't be run: {error}"))),
+            Err(error) => return Ok(Err(error)),
         };
-        if !status.success() {
-            return Ok(Err(format!("`{line}` failed, {status}")));
-        }
         let mut printed = Vec::new();
         let mut log = File::open(&self.log)?;
         log.seek(SeekFrom::Start(start))?;
         log.read_to_end(&mut printed)?;
-        Ok(Ok(String::from_utf8_lossy(&printed).into_owned()))
+        Ok(Ok((status, String::from_utf8_lossy(&printed).into_owned())))
     }
 }
 
@@ -114,6 +125,8 @@ mod tests {
         assert_eq!(error, "`sh -c echo why; exit 3` failed, exit status: 3");
         let log = fs::read_to_string(shell.log()).unwrap();
         assert_eq!(log, "$ sh -c echo one; echo two >&2\none\ntwo\n$ sh -c echo why; exit 3\nwhy\n");
+        let mut bad = Command::new("sh");
+        assert_eq!(shell.run_whatever(bad.args(["-c", "echo why; exit 3"])), Err("why\n".to_owned()));
         assert!(shell.run(&mut Command::new("no-such-program")).unwrap_err().contains("can't be run"));
     }
 

@@ -7,6 +7,7 @@ mod layers;
 mod lengths;
 mod manifests;
 mod msrv;
+mod mutations;
 mod source;
 mod words;
 
@@ -16,6 +17,7 @@ use source::Source;
 use std::fs;
 use std::path::Path;
 
+use crate::mutate::sample;
 use crate::workspace::{Package, Workspace, is_rust};
 
 /// Everything that is wrong with the repository, one line each.
@@ -56,9 +58,15 @@ fn check_package(root: &Path, package: &Package, sources: &[Source]) -> Result<V
         let readme = read(Path::new("README.md")).is_ok();
         problems.extend(manifests::check_front_page(package, readme, library.as_deref()));
     }
-    if let Ok(text) = read(Path::new("COMPLIANCE.md")) {
-        let tests = compliance::tests_of(package, sources);
-        problems.extend(compliance::check(&package.folder.join("COMPLIANCE.md"), &text, &tests));
+    let tests = compliance::tests_of(package, sources);
+    let compliance = read(Path::new("COMPLIANCE.md"));
+    if let Ok(text) = &compliance {
+        problems.extend(compliance::check(&package.folder.join("COMPLIANCE.md"), text, &tests));
+    }
+    if let Ok(json) = read(Path::new(sample::FILE)) {
+        let path = package.folder.join(sample::FILE);
+        let mutations = sample::read(&path, &json)?;
+        problems.extend(mutations::check(&path, &mutations, read, &tests, &compliance?));
     }
     Ok(problems)
 }

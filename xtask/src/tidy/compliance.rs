@@ -8,23 +8,22 @@ use super::source::{Source, is_test};
 use crate::workspace::Package;
 
 /// The modules that lead to a test, then its name: `["packet", "tests", "version_0_is_refused"]`.
-type TestPath = Vec<String>;
+pub(crate) type TestPath = Vec<String>;
 
-/// Rows of the tables in a `COMPLIANCE.md` that name no test and give no reason, and tests that do not exist.
+/// What a `COMPLIANCE.md` that counts its rows says of them; tidy knows whether it is so.
+const COUNTED: &str = " rows name a test";
+/// Of 100 rows, so many name a test where they are counted.
+const COVERED_MIN: usize = 95;
+
+/// Rows of the tables in a `COMPLIANCE.md` that name no test and give no reason, tests that do not exist, and a count
+/// that is wrong or too low.
 pub(crate) fn check(path: &Path, text: &str, tests: &[TestPath]) -> Vec<String> {
     let mut problems = Vec::new();
-    let mut row = 0;
-    for (index, line) in text.lines().enumerate() {
-        let Some(cell) = last_cell(line) else {
-            row = 0;
-            continue;
-        };
-        row += 1;
-        // The names of the columns, and the line below them.
-        if row <= 2 {
-            continue;
-        }
-        let place = format!("{}:{}", path.display(), index + 1);
+    let (mut covered, mut count) = (0, 0);
+    for (line, cell) in rows(text) {
+        count += 1;
+        covered += usize::from(named_tests(cell).next().is_some());
+        let place = format!("{}:{line}", path.display());
         if cell.is_empty() {
             problems.push(format!("{place}: names neither a test nor a reason for having none"));
         }
@@ -34,7 +33,32 @@ pub(crate) fn check(path: &Path, text: &str, tests: &[TestPath]) -> Vec<String> 
             }
         }
     }
+    if let Some((stated, _)) = text.split_once(COUNTED) {
+        let counted = format!("{covered} of {count}");
+        if !stated.ends_with(&format!(" {counted}")) {
+            problems.push(format!("{}: {counted}{COUNTED}", path.display()));
+        }
+        if covered * 100 < count * COVERED_MIN {
+            problems.push(format!("{}: {counted} is less than {COVERED_MIN} %", path.display()));
+        }
+    }
     problems
+}
+
+/// Whether a row names this test.
+pub(crate) fn cites(text: &str, test: &TestPath) -> bool {
+    rows(text).any(|(_, cell)| named_tests(cell).any(|name| leads_to(name, test)))
+}
+
+/// The rows of all tables: each one's line, from 1, and its last cell.
+fn rows(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut row = 0;
+    (1..).zip(text.lines()).filter_map(move |(line, content)| {
+        let cell = last_cell(content);
+        row = if cell.is_some() { row + 1 } else { 0 };
+        // The first two are the names of the columns, and the line below them.
+        cell.filter(|_| row > 2).map(|cell| (line, cell))
+    })
 }
 
 /// All tests of a package, those within macros such as `proptest!` too, and those that `peers/` has for it.
@@ -190,6 +214,25 @@ mod tests {
     #[test]
     fn a_row_without_test_or_reason_is_told() {
         assert_eq!(problems(&row("")), ["COMPLIANCE.md:5: names neither a test nor a reason for having none"]);
+    }
+
+    #[test]
+    fn rows_are_counted_where_that_is_told() {
+        let table = row("`version_0_is_refused`");
+        assert_eq!(problems(&format!("All: 1 of 1 rows name a test.\n\n{table}")), [""; 0]);
+        for wrong in ["2 of 2", "11 of 1"] {
+            let told = problems(&format!("All: {wrong} rows name a test.\n\n{table}"));
+            assert_eq!(told, ["COMPLIANCE.md: 1 of 1 rows name a test"], "{wrong}");
+        }
+        let few = problems(&format!("All: 0 of 1 rows name a test.\n\n{}", row("not done")));
+        assert_eq!(few, ["COMPLIANCE.md: 0 of 1 is less than 95 %"]);
+    }
+
+    #[test]
+    fn a_cited_test_is_known() {
+        let test = ["packet", "view", "tests", "version_0_is_refused"].map(str::to_owned).to_vec();
+        assert!(cites(&row("`version_0_is_refused`"), &test));
+        assert!(!cites(&row("`packet::other`"), &test));
     }
 
     #[test]

@@ -241,8 +241,9 @@ fn pairs_beyond_the_limit_are_the_worst() {
     for number in 1..=20 {
         alone.candidate(&format!("192.0.2.2:{number}"), number);
     }
+    alone.candidate("192.0.2.2:30", 10);
     let explained = alone.agent.explain();
-    assert_eq!((explained.pairs.len(), explained.pairs_left_out), (5, 15));
+    assert_eq!((explained.pairs.len(), explained.pairs_left_out), (5, 16));
     let ports: Vec<_> = explained.pairs.iter().map(|pair| pair.remote.port()).collect();
     assert_eq!(ports, [20, 19, 18, 17, 16]);
 }

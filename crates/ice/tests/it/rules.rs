@@ -82,7 +82,9 @@ fn a_lite_agent_uses_a_pair_only_when_it_is_nominated() {
 fn a_triggered_check_goes_first() {
     let mut alone = Alone::full(Role::Controlled);
     for port in 2000..2020 {
-        alone.candidate(&format!("192.0.2.2:{port}"), port);
+        // Each has a foundation of its own: else it would be the only one that waits.
+        let line = format!("candidate:{port} 1 udp {port} 192.0.2.2 {port} typ host");
+        alone.agent.add_remote_candidate(line.parse().unwrap(), alone.now);
     }
     alone.next_check();
     let request = alone.signed(1);
