@@ -1,0 +1,46 @@
+use std::net::SocketAddr;
+
+use plenary_rtp::NtpTime;
+use plenary_wire::FlowId;
+
+/// How an engine behaves, and what it may hold.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What each session's transport is made with: certificate, DTLS versions, limits. Its `entropy` is the engine's: 32
+    /// bytes from the operating system, of which each session has its own drawn. ICE is lite by default.
+    pub transport: plenary_transport::Config,
+    /// The UDP sockets, and the addresses that peers reach them at. Each becomes a host candidate.
+    pub flows: Vec<(FlowId, SocketAddr)>,
+    /// The wall clock at the `now` of [`Sfu::new`](crate::Sfu::new): sender reports tell it. The clock is read this once,
+    /// so that steps of it disturb nobody's synchronisation.
+    pub wall_clock: NtpTime,
+    /// Rooms at most. Default: 10,000, of 100 bytes each.
+    pub rooms_max: usize,
+    /// Sessions at most. Default: 20,000; an idle one takes some kilobytes.
+    pub sessions_max: usize,
+    /// Sessions of one room at most. Default: 2000.
+    pub room_sessions_max: usize,
+    /// Tracks that one session publishes at most. Default: 16.
+    pub session_tracks_max: usize,
+    /// Slots of one session at most; up to 256. Default: 128.
+    pub session_slots_max: usize,
+    /// Subscriptions of one session at most, in slots or waiting for one. Default: 1024.
+    pub session_subscriptions_max: usize,
+}
+
+impl Config {
+    /// The defaults.
+    pub fn new(transport: plenary_transport::Config, flows: Vec<(FlowId, SocketAddr)>, wall_clock: NtpTime) -> Self {
+        Self {
+            transport,
+            flows,
+            wall_clock,
+            rooms_max: 10_000,
+            sessions_max: 20_000,
+            room_sessions_max: 2000,
+            session_tracks_max: 16,
+            session_slots_max: 128,
+            session_subscriptions_max: 1024,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! One peer: its transport, what it sends, and the slots that it receives in.
+
+mod incoming;
+mod pending;
+mod release;
+mod reports;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use plenary_rtp::Ssrc;
+use plenary_stream::{RoundTrip, Schedule};
+use plenary_transport::Transport;
+
+use crate::extensions::Extensions;
+use crate::ids::{RoomKey, SubscriptionKey, TrackKey};
+use crate::slot::Slot;
+
+pub(crate) use incoming::{Incoming, Place};
+use pending::Pending;
+pub(crate) use pending::SLOTS_MAX;
+pub(crate) use release::Notes;
+use release::Repairs;
+pub(crate) use reports::Arrivals;
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) room: RoomKey,
+    pub(crate) transport: Transport,
+    pub(crate) extensions: Extensions,
+    /// What it publishes.
+    pub(crate) tracks: Vec<TrackKey>,
+    pub(crate) incoming: Incoming,
+    pub(crate) slots: Vec<Slot>,
+    /// Subscriptions, in slots or waiting for one.
+    pub(crate) subscriptions: Vec<SubscriptionKey>,
+    pub(crate) waiting: VecDeque<SubscriptionKey>,
+    pending: Pending,
+    repairs: Repairs,
+    /// Whether it stands in the queue of those that may have something to send.
+    pub(crate) is_queued: bool,
+    /// The instant that stands in the engine's table of timers.
+    pub(crate) due: Option<Instant>,
+    pub(crate) schedule: Schedule,
+    /// Its own name in reports.
+    pub(crate) ssrc: Ssrc,
+    pub(crate) round_trip: RoundTrip,
+    pub(crate) arrivals: Arrivals,
+    /// Scratch, for the segments of a run.
+    run: Vec<plenary_srtp::Segment>,
+}
+
+impl Session {
+    pub(crate) fn new(room: RoomKey, transport: Transport, schedule: Schedule, ssrc: Ssrc) -> Self {
+        Self {
+            room,
+            transport,
+            extensions: Extensions::default(),
+            tracks: Vec::new(),
+            incoming: Incoming::default(),
+            slots: Vec::new(),
+            subscriptions: Vec::new(),
+            waiting: VecDeque::new(),
+            pending: Pending::default(),
+            repairs: Repairs::default(),
+            is_queued: false,
+            due: None,
+            schedule,
+            ssrc,
+            round_trip: RoundTrip::new(),
+            arrivals: Arrivals::new(ssrc),
+            run: Vec::new(),
+        }
+    }
+
+    /// There is something new for this slot.
+    pub(crate) fn mark(&mut self, slot: u16) {
+        self.pending.insert(slot);
+    }
+
+    /// Takes a sample of the round-trip time, and tells all that go by it.
+    pub(crate) fn handle_round_trip(&mut self, sample: Duration) {
+        self.round_trip.handle_sample(sample);
+        if let Some(smoothed) = self.round_trip.smoothed() {
+            self.slots.iter_mut().for_each(|slot| slot.set_round_trip(smoothed));
+        }
+    }
+}

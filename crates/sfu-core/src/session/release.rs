@@ -1,0 +1,184 @@
+//! What goes out to one peer: runs of packets, written, numbered and protected at once.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use plenary_srtp::Segment;
+use plenary_stream::Retransmission;
+use plenary_transport::Path;
+use plenary_wire::{Ecn, Limit, Transmit};
+use slotmap::SlotMap;
+
+use super::Session;
+use crate::ids::TrackKey;
+use crate::slot::{Envelope, Next, Switched};
+use crate::track::Track;
+
+/// Packets that wait to be sent again at most; what is asked for beyond them has to be asked for again.
+const REPAIRS_MAX: usize = 512;
+
+/// What was noticed while packets went out, to be seen to by who owns the tracks.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// Slots that went over to another layer.
+    pub(crate) switched: Vec<(u16, Switched)>,
+    /// Slots that wait for a key frame.
+    pub(crate) wishes: Vec<u16>,
+}
+
+impl Notes {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.switched.is_empty() && self.wishes.is_empty()
+    }
+}
+
+/// Packets to be sent again, in the order that they were asked for.
+#[derive(Debug, Default)]
+pub(super) struct Repairs {
+    queue: VecDeque<(u16, Retransmission)>,
+}
+
+impl Session {
+    /// Queues what the peer's NACK asks for.
+    pub(crate) fn handle_nack(&mut self, slot: u16, lost: impl IntoIterator<Item = plenary_rtp::SeqNo>, now: Instant) {
+        let room = REPAIRS_MAX - self.repairs.queue.len();
+        if let Some(it) = self.slots.get_mut(usize::from(slot)) {
+            self.repairs.queue.extend(it.handle_nack(lost, now).take(room).map(|again| (slot, again)));
+        }
+    }
+
+    /// Writes the next packets for this peer, all of one slot: as many as go out as one.
+    pub(crate) fn release(
+        &mut self,
+        tracks: &SlotMap<TrackKey, Track>,
+        (now, limit): (Instant, Limit),
+        notes: &mut Notes,
+        out: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        let overhead = self.transport.profile()?.rtp_overhead();
+        let path = self.transport.path()?;
+        // On a stream each packet is a frame of its own.
+        let limit = if path.framed { Limit { segments: 1, ..limit } } else { limit };
+        let start = out.len();
+        let frame = if path.framed { 2 } else { 0 };
+        out.resize(start + frame, 0);
+        let written = self.write_repair(tracks, overhead, limit, out)
+            || self.write_slots(tracks, (now, limit), notes, (overhead, out));
+        if !written {
+            out.truncate(start);
+            return None;
+        }
+        self.protect(path, start, frame, out)
+    }
+
+    fn protect(&mut self, path: Path, start: usize, frame: usize, out: &mut Vec<u8>) -> Option<Transmit> {
+        if self.transport.protect_rtp_run(&mut out[start + frame..], &self.run).is_err() {
+            // An index that was used, or a key that is: what was numbered is lost, and nothing leaves in the clear.
+            out.truncate(start);
+            return None;
+        }
+        if frame > 0 {
+            let len = (out.len() - start - frame) as u16;
+            out[start..start + frame].copy_from_slice(&len.to_be_bytes());
+        }
+        let Path { flow, local, remote, .. } = path;
+        let segment = self.run.first().map_or(0, |first| first.len) + frame;
+        Some(Transmit { flow, local, remote, range: start..out.len(), segment, ecn: Ecn::NotEct })
+    }
+
+    fn write_repair(
+        &mut self,
+        tracks: &SlotMap<TrackKey, Track>,
+        overhead: usize,
+        limit: Limit,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let envelope = Envelope { extensions: &self.extensions, overhead };
+        while let Some((index, repair)) = self.repairs.queue.pop_front() {
+            let Some(slot) = self.slots.get_mut(usize::from(index)) else { continue };
+            let Some(track) = slot.track_of(&repair).and_then(|track| tracks.get(track)) else { continue };
+            let start = out.len();
+            let Some(len) = slot.write_again(&repair, track, &envelope, out) else {
+                out.truncate(start);
+                continue;
+            };
+            if len > limit.bytes {
+                out.truncate(start);
+                continue;
+            }
+            self.run.clear();
+            self.run.push(Segment { len, index: None });
+            return true;
+        }
+        false
+    }
+
+    fn write_slots(
+        &mut self,
+        tracks: &SlotMap<TrackKey, Track>,
+        (now, limit): (Instant, Limit),
+        notes: &mut Notes,
+        (overhead, out): (usize, &mut Vec<u8>),
+    ) -> bool {
+        while let Some(index) = self.pending.first() {
+            let slot = self.slots.get(usize::from(index));
+            let track = slot.and_then(|slot| slot.source()).and_then(|source| tracks.get(source.track));
+            let Some(track) = track else {
+                self.pending.remove(index);
+                continue;
+            };
+            self.run.clear();
+            self.write_run(index, track, (now, limit), notes, (overhead, out));
+            if !self.run.is_empty() {
+                return true;
+            }
+            if self.pending.first() == Some(index) {
+                // There is a packet, and it does not fit the limit.
+                return false;
+            }
+        }
+        false
+    }
+
+    /// Writes packets of one slot as long as they are of one size; one that is shorter ends the run.
+    fn write_run(
+        &mut self,
+        index: u16,
+        track: &Track,
+        (now, limit): (Instant, Limit),
+        notes: &mut Notes,
+        (overhead, out): (usize, &mut Vec<u8>),
+    ) {
+        let Some(slot) = self.slots.get_mut(usize::from(index)) else { return };
+        let envelope = Envelope { extensions: &self.extensions, overhead };
+        let start = out.len();
+        while self.run.len() < limit.segments {
+            let mut switched = None;
+            let next = slot.next(track, &mut switched);
+            notes.switched.extend(switched.map(|switched| (index, switched)));
+            if next != Next::Packet {
+                self.pending.remove(index);
+                if next == Next::NeedsKeyFrame {
+                    notes.wishes.push(index);
+                }
+                return;
+            }
+            let before = out.len();
+            let Some(written) = slot.write(track, &envelope, out) else {
+                out.truncate(before);
+                slot.pass_over();
+                continue;
+            };
+            let first = self.run.first().map_or(written.len, |first| first.len);
+            if written.len > first || out.len() - start > limit.bytes {
+                out.truncate(before);
+                return;
+            }
+            slot.commit(track, &written, now);
+            self.run.push(Segment { len: written.len, index: Some(written.number) });
+            if written.len < first {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What one peer is told by RTCP: how its media arrives, what is missing of it, and how ours is timed.
+
+use std::time::{Duration, Instant};
+
+use plenary_rtp::extension::TransportSequence;
+use plenary_rtp::rtcp::{Arrival, ReportBlock, SenderReport, TwccWriter};
+use plenary_rtp::{ExtendedSeqNo, SeqUnwrapper, Ssrc};
+use plenary_stream::{Departure, NtpClock, ReportWriter};
+use plenary_wire::{DataSize, Ecn, Limit, Transmit};
+use slotmap::SlotMap;
+
+use super::Session;
+use crate::ids::TrackKey;
+use crate::track::{Kind, Track};
+
+/// Bytes of a compound, so that it fits every path with what is put around it.
+const COMPOUND_MAX: usize = 1160;
+
+/// Transport-wide feedback leaves this long after the first packet that it is on.
+const FEEDBACK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Packets that feedback waits on at most: what comes beyond them is reported lost.
+const ARRIVALS_MAX: usize = 4096;
+
+/// Bytes of IP and UDP, which count as RTCP's too (RFC 3550 §6.2).
+const LOWER_LAYERS: usize = 28;
+
+/// When packets came in, by their transport-wide numbers, until the sender is told.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    unwrapper: SeqUnwrapper,
+    /// In the order of their numbers.
+    arrivals: Vec<Arrival>,
+    /// The number behind the last that was reported.
+    base: Option<ExtendedSeqNo>,
+    writer: TwccWriter,
+    epoch: Option<Instant>,
+    due: Option<Instant>,
+}
+
+impl Arrivals {
+    pub(crate) const fn new(ssrc: Ssrc) -> Self {
+        Self {
+            unwrapper: SeqUnwrapper::new(),
+            arrivals: Vec::new(),
+            base: None,
+            writer: TwccWriter::new(ssrc, Ssrc(0)),
+            epoch: None,
+            due: None,
+        }
+    }
+
+    pub(crate) fn note(&mut self, sequence: TransportSequence, now: Instant) {
+        let seq = self.unwrapper.unwrap(sequence.0);
+        let at = now.saturating_duration_since(*self.epoch.get_or_insert(now));
+        let base = *self.base.get_or_insert(seq);
+        if seq < base || self.arrivals.len() >= ARRIVALS_MAX {
+            return;
+        }
+        // Nearly always behind the last.
+        let index = self.arrivals.iter().rposition(|known| known.seq <= seq).map_or(0, |index| index + 1);
+        if index > 0 && self.arrivals[index - 1].seq == seq {
+            return;
+        }
+        self.arrivals.insert(index, Arrival { seq, at });
+        self.due.get_or_insert(now + FEEDBACK_INTERVAL);
+    }
+
+    /// Appends feedback if it is due and fits; the rest comes with the next datagram.
+    fn write(&mut self, now: Instant, size_max: usize, out: &mut Vec<u8>) -> bool {
+        let Some(base) = self.base.filter(|_| self.due.is_some_and(|due| due <= now)) else { return false };
+        let taken = self.writer.write(base, &self.arrivals, size_max, out).unwrap_or(0);
+        if let Some(last) = taken.checked_sub(1).and_then(|last| self.arrivals.get(last)) {
+            self.base = Some(ExtendedSeqNo(last.seq.0 + 1));
+        }
+        self.arrivals.drain(..taken);
+        if self.arrivals.is_empty() {
+            self.due = None;
+        }
+        taken > 0
+    }
+}
+
+impl Session {
+    /// When RTCP is due; `None` as long as there is no way to send it.
+    pub(crate) fn reports_due(&mut self, now: Instant) -> Option<Instant> {
+        if self.transport.profile().is_none() || self.transport.path().is_none() {
+            return None;
+        }
+        let waits = self.arrivals.due.filter(|due| *due > now);
+        if waits.is_none() && self.arrivals.due.is_some() {
+            // From here on it is the schedule's affair, which may make it wait.
+            self.schedule.request_feedback();
+        }
+        let scheduled = self.schedule.poll_timeout();
+        Some(waits.map_or(scheduled, |due| due.min(scheduled)))
+    }
+
+    /// Whether there is feedback that should not wait for the next report.
+    pub(crate) fn note_feedback(&mut self, tracks: &SlotMap<TrackKey, Track>, now: Instant) {
+        let waits = self.tracks.iter().filter_map(|track| tracks.get(*track)).any(|track| track.has_feedback(now));
+        if waits {
+            self.schedule.request_feedback();
+        }
+    }
+
+    /// Writes a datagram of RTCP, if one is due.
+    pub(crate) fn report(
+        &mut self,
+        tracks: &mut SlotMap<TrackKey, Track>,
+        (now, limit): (Instant, Limit),
+        (clock, cname): (&NtpClock, &[u8]),
+        out: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        let profile = self.transport.profile()?;
+        let path = self.transport.path()?;
+        let overhead = profile.rtcp_overhead();
+        let frame = if path.framed { 2 } else { 0 };
+        if limit.segments == 0 || limit.bytes < COMPOUND_MAX + overhead + frame {
+            return None;
+        }
+        let departure = self.schedule.poll(now)?;
+        let start = out.len();
+        out.resize(start + frame, 0);
+        let body = out.len();
+        if departure != Departure::ReducedSize {
+            self.write_reports(tracks, now, (clock, cname), out);
+        }
+        self.write_feedback(tracks, now, body, out);
+        let len = out.len() - body;
+        let size = if len == 0 { 0 } else { len + overhead + LOWER_LAYERS };
+        self.schedule.handle_sent(DataSize::from_bytes(size as u64), now);
+        if len == 0 {
+            out.truncate(start);
+            return None;
+        }
+        out.resize(out.len() + overhead, 0);
+        if self.transport.protect_rtcp(&mut out[body..]).is_err() {
+            out.truncate(start);
+            return None;
+        }
+        if frame > 0 {
+            let len = (out.len() - body) as u16;
+            out[start..body].copy_from_slice(&len.to_be_bytes());
+        }
+        let range = start..out.len();
+        let (flow, local, remote) = (path.flow, path.local, path.remote);
+        Some(Transmit { flow, local, remote, segment: range.len(), range, ecn: Ecn::NotEct })
+    }
+
+    fn write_reports(
+        &mut self,
+        tracks: &mut SlotMap<TrackKey, Track>,
+        now: Instant,
+        (clock, cname): (&NtpClock, &[u8]),
+        out: &mut Vec<u8>,
+    ) {
+        let senders: Vec<SenderReport<'_>> =
+            self.slots.iter_mut().filter_map(|slot| slot.sender_report(clock, now)).collect();
+        let mut blocks: Vec<ReportBlock> = Vec::new();
+        for track in &self.tracks {
+            let layers = tracks.get_mut(*track).map(|track| track.layers.iter_mut()).into_iter().flatten();
+            blocks.extend(layers.filter_map(|layer| layer.received.as_mut()?.stream.report_block(now)));
+        }
+        // What does not fit is left to the next: the first reports are those of the lowest slots, which are in use.
+        let _ = ReportWriter::new(self.ssrc, cname, &senders, &blocks).write(COMPOUND_MAX, out);
+    }
+
+    fn write_feedback(&mut self, tracks: &mut SlotMap<TrackKey, Track>, now: Instant, body: usize, out: &mut Vec<u8>) {
+        let room = |out: &Vec<u8>| COMPOUND_MAX.saturating_sub(out.len() - body);
+        for key in &self.tracks {
+            let Some(track) = tracks.get_mut(*key) else { continue };
+            let is_video = track.kind == Kind::Video;
+            for received in track.layers.iter_mut().filter_map(|layer| layer.received.as_mut()) {
+                while let Ok(true) = received.stream.write_nack(self.ssrc, now, room(out), out) {}
+                if is_video && room(out) >= 20 {
+                    let _ = received.request.write(self.ssrc, now, out);
+                }
+            }
+        }
+        self.arrivals.write(now, room(out), out);
+    }
+}

@@ -1,0 +1,300 @@
+//! The engine: it finds the session that a datagram is for, and asks those that have something to send.
+
+mod commands;
+mod receive;
+mod transports;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::time::Instant;
+
+use plenary_ice::{AgentKey, Mux};
+use plenary_stream::NtpClock;
+use plenary_transport::Transport;
+use plenary_wire::{Datagram, Limit, Transmit};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use slotmap::SlotMap;
+
+use crate::ids::{RoomKey, SessionId, SessionKey, SubscriptionKey, TrackKey};
+use crate::session::{Notes, Session};
+use crate::track::{Reader, Track};
+use crate::{Config, ConfigError, DropReason, Event, SlotChange, SlotContent};
+
+pub use commands::{LAYERS_MAX, LayerConfig, Publication};
+
+/// What became of a datagram. Media stays inside: it is `Consumed`.
+pub type Handled<'d> = plenary_wire::Handled<'d, DropReason>;
+
+/// A selective forwarding unit: see the crate's front page for the drive loop.
+pub struct Sfu {
+    config: Config,
+    clock: NtpClock,
+    chance: ChaCha20Rng,
+    /// The canonical name in reports (RFC 7022): random, and the same for all sessions of an engine.
+    cname: [u8; 16],
+    mux: Mux,
+    rooms: SlotMap<RoomKey, Room>,
+    sessions: SlotMap<SessionKey, Session>,
+    tracks: SlotMap<TrackKey, Track>,
+    subscriptions: SlotMap<SubscriptionKey, Subscription>,
+    /// Layers with packets that their readers have not been told of.
+    news: Vec<(TrackKey, u8)>,
+    /// Sessions that may have something to send.
+    ready: VecDeque<SessionKey>,
+    timers: BTreeSet<(Instant, SessionKey)>,
+    events: VecDeque<Event>,
+    dropped: [u64; DropReason::COUNT],
+    notes: Notes,
+}
+
+/// A room: who is in it.
+#[derive(Debug, Default)]
+struct Room {
+    sessions: Vec<SessionKey>,
+    tracks: Vec<TrackKey>,
+}
+
+/// That a session receives a track.
+#[derive(Clone, Copy, Debug)]
+struct Subscription {
+    session: SessionKey,
+    track: TrackKey,
+    /// `None` while it waits for a slot.
+    slot: Option<u16>,
+    /// The layer that was chosen; `None` if it is paused.
+    layer: Option<u8>,
+}
+
+impl Sfu {
+    /// An engine without rooms.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the field that is outside its range.
+    pub fn new(config: Config, now: Instant) -> Result<Self, ConfigError> {
+        if config.flows.is_empty() {
+            return Err(ConfigError::Flows);
+        }
+        // What would fail for each session fails here, once.
+        let mut probe = Transport::new(config.transport.clone(), now)?;
+        for (flow, address) in &config.flows {
+            let candidate = plenary_ice::LocalCandidate::host(*flow, *address);
+            probe.add_local_candidate(candidate, now).map_err(ConfigError::Address)?;
+        }
+        let mut chance = ChaCha20Rng::from_seed(config.transport.ice.entropy);
+        let mut seed = [0; 32];
+        chance.fill_bytes(&mut seed);
+        let cname = *chance.next_u64().to_be_bytes().iter().fold(&mut [0; 16], |name, byte| {
+            name.rotate_left(2);
+            name[14..].copy_from_slice(&[b'a' + (byte >> 4), b'a' + (byte & 15)]);
+            name
+        });
+        Ok(Self {
+            clock: NtpClock::new(now, config.wall_clock),
+            config,
+            chance,
+            cname,
+            mux: Mux::new(seed, ADDRESSES_MAX),
+            rooms: SlotMap::with_key(),
+            sessions: SlotMap::with_key(),
+            tracks: SlotMap::with_key(),
+            subscriptions: SlotMap::with_key(),
+            news: Vec::new(),
+            ready: VecDeque::new(),
+            timers: BTreeSet::new(),
+            events: VecDeque::new(),
+            dropped: [0; DropReason::COUNT],
+            notes: Notes::default(),
+        })
+    }
+
+    /// Takes in a datagram of one of the sockets. Media goes into its track's log; what comes of it is asked for by the
+    /// `poll_*`.
+    pub fn handle_datagram<'d>(&mut self, datagram: Datagram<'d>, now: Instant) -> Handled<'d> {
+        let key = self.mux.route(datagram.flow, datagram.remote, datagram.bytes).map(session_of);
+        let Some(key) = key.filter(|key| self.sessions.contains_key(*key)) else {
+            return self.drop(DropReason::Stranger);
+        };
+        match self.receive(key, datagram, now) {
+            Ok(()) => Handled::Consumed,
+            Err(reason) => self.drop(reason),
+        }
+    }
+
+    fn drop<'d>(&mut self, reason: DropReason) -> Handled<'d> {
+        self.dropped[reason.index()] += 1;
+        Handled::Dropped(reason)
+    }
+
+    /// How many datagrams were dropped for this reason; of [`DropReason::Transport`] those of all transports' reasons.
+    pub const fn dropped(&self, reason: DropReason) -> u64 {
+        self.dropped[reason.index()]
+    }
+
+    /// The instant of [`poll_timeout`](Self::poll_timeout) has come. Drain [`poll_transmit`](Self::poll_transmit) after it.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(&(due, key)) = self.timers.first()
+            && due <= now
+        {
+            self.timers.pop_first();
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            // Its next instant is known once it was asked what it has to send.
+            session.due = None;
+            session.transport.handle_timeout(now);
+            for track in &session.tracks {
+                let layers = self.tracks.get_mut(*track).map(|track| track.layers.iter_mut());
+                for received in layers.into_iter().flatten().filter_map(|layer| layer.received.as_mut()) {
+                    received.stream.handle_timeout(now);
+                    if received.stream.poll_given_up().is_some() {
+                        // Pictures are missing for good: nobody goes on well without a new beginning.
+                        received.request.request();
+                    }
+                }
+            }
+            session.note_feedback(&self.tracks, now);
+            self.drain_transport(key);
+            self.queue(key);
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); changed by every other call but the pure accessors.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.first().map(|(due, _)| *due)
+    }
+
+    /// Writes what one peer is to be sent next: datagrams of one size to one destination.
+    pub fn poll_transmit(&mut self, now: Instant, limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
+        self.tell_readers();
+        while let Some(&key) = self.ready.front() {
+            if let Some(transmit) = self.transmit(key, now, limit, out) {
+                return Some(transmit);
+            }
+            self.ready.pop_front();
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.is_queued = false;
+            }
+            self.settle_timer(key, now);
+        }
+        None
+    }
+
+    fn transmit(&mut self, key: SessionKey, now: Instant, limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
+        let session = self.sessions.get_mut(key)?;
+        if let Some(transmit) = session.transport.poll_transmit(now, limit, out) {
+            return Some(transmit);
+        }
+        if session.reports_due(now).is_some_and(|due| due <= now)
+            && let Some(transmit) = session.report(&mut self.tracks, (now, limit), (&self.clock, &self.cname), out)
+        {
+            return Some(transmit);
+        }
+        let transmit = session.release(&self.tracks, (now, limit), &mut self.notes, out);
+        if !self.notes.is_empty() {
+            self.see_to_notes(key, now);
+        }
+        transmit
+    }
+
+    /// Tells the sessions that read a layer that there is more of it: once for all that came in since the last time.
+    fn tell_readers(&mut self) {
+        for (track, layer) in self.news.drain(..) {
+            let layer = self.tracks.get_mut(track).and_then(|track| track.layers.get_mut(usize::from(layer)));
+            let Some(layer) = layer else { continue };
+            layer.has_news = false;
+            for Reader { session: key, slot } in &layer.readers {
+                let Some(session) = self.sessions.get_mut(*key) else { continue };
+                session.mark(*slot);
+                if !session.is_queued {
+                    session.is_queued = true;
+                    self.ready.push_back(*key);
+                }
+            }
+        }
+    }
+
+    /// Readers that went over to another layer leave the one they read before; those that can't begin are seen to.
+    fn see_to_notes(&mut self, key: SessionKey, now: Instant) {
+        let mut notes = std::mem::take(&mut self.notes);
+        for (slot, switched) in notes.switched.drain(..) {
+            if let Some(from) = switched.from {
+                self.stop_reading(key, slot, from);
+            }
+            self.tell_slot(key, slot, Some((switched.to, switched.timestamp)));
+        }
+        for slot in notes.wishes.drain(..) {
+            self.request_key_frame_for(key, slot, now);
+        }
+        self.notes = notes;
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Queues a session that may have something to send, and takes note of when it wants to be called.
+    fn settle(&mut self, key: SessionKey, now: Instant) {
+        self.queue(key);
+        self.drain_transport(key);
+        self.settle_timer(key, now);
+    }
+
+    fn settle_timer(&mut self, key: SessionKey, now: Instant) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let layers = session.tracks.iter().filter_map(|track| self.tracks.get(*track));
+        let streams = layers.filter_map(|track| track.poll_timeout(now)).min();
+        let reports = session.reports_due(now);
+        let due = [session.transport.poll_timeout(), streams, reports].into_iter().flatten().min();
+        if due != session.due {
+            if let Some(before) = session.due {
+                self.timers.remove(&(before, key));
+            }
+            self.timers.extend(due.map(|due| (due, key)));
+            session.due = due;
+        }
+    }
+
+    fn tell_slot(&mut self, key: SessionKey, slot: u16, sent: Option<(u8, plenary_rtp::RtpTime)>) {
+        let Some(it) = self.sessions.get(key).and_then(|session| session.slots.get(usize::from(slot))) else { return };
+        let content = it.source().and_then(|source| {
+            let track = self.tracks.get(source.track)?;
+            Some(SlotContent {
+                subscription: crate::SubscriptionId(source.subscription),
+                track: crate::TrackId(source.track),
+                source: SessionId(track.session),
+                layer: sent.map(|(layer, _)| layer),
+                timestamp: sent.map(|(_, timestamp)| timestamp),
+                csrc: track.csrc,
+            })
+        });
+        let change = SlotChange { session: SessionId(key), mid: it.config.mid.clone(), content };
+        // One event for each slot: what was not asked for yet is out of date.
+        self.events.retain(
+            |event| !matches!(event, Event::Slot(known) if known.session == change.session && known.mid == change.mid),
+        );
+        self.events.push_back(Event::Slot(change));
+    }
+}
+
+/// Addresses of one session at most: where it was heard from, the oldest go.
+const ADDRESSES_MAX: usize = 8;
+
+fn session_of(agent: AgentKey) -> SessionKey {
+    SessionId::from_bits(agent.0).0
+}
+
+fn agent_of(session: SessionKey) -> AgentKey {
+    AgentKey(SessionId(session).to_bits())
+}
+
+impl fmt::Debug for Sfu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sfu")
+            .field("rooms", &self.rooms.len())
+            .field("sessions", &self.sessions.len())
+            .field("tracks", &self.tracks.len())
+            .field("subscriptions", &self.subscriptions.len())
+            .finish_non_exhaustive()
+    }
+}

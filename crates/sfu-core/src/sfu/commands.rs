@@ -1,0 +1,441 @@
+//! What the caller wants: rooms, sessions, tracks, slots, subscriptions.
+
+use std::time::Instant;
+
+use plenary_rtp::Ssrc;
+use plenary_rtp::payload::Codec;
+use plenary_stream::{Schedule, ScheduleConfig};
+use rand_chacha::rand_core::Rng;
+
+use super::{Room, Sfu, Subscription, agent_of};
+use crate::error::Error;
+use crate::extensions::Extensions;
+use crate::ids::{RoomId, SessionId, SessionKey, SubscriptionId, TrackId, TrackKey};
+use crate::session::{Place, SLOTS_MAX, Session};
+use crate::slot::{Beginnings, Slot, SlotConfig, Source};
+use crate::track::{Kind, Layer, Reader, Track};
+
+/// Encodings of one track at most: those of a simulcast.
+pub const LAYERS_MAX: usize = 4;
+
+/// What a session publishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// Sound or pictures.
+    pub kind: Kind,
+    /// The MID of its section, which packets of unknown SSRCs may say; empty if there is none.
+    pub mid: String,
+    /// The codec that was agreed on, and its payload type.
+    pub codec: Codec,
+    /// See above.
+    pub payload_type: u8,
+    /// The payload type of retransmissions, if they were agreed on.
+    pub rtx_payload_type: Option<u8>,
+    /// Whether what is missing may be asked for (`a=rtcp-fb:… nack`).
+    pub nack: bool,
+    /// The payload is encrypted between the ends. It is then forwarded by headers, extensions and the dependency
+    /// descriptor alone.
+    pub opaque: bool,
+    /// Its encodings, from 1 to [`LAYERS_MAX`].
+    pub layers: Vec<LayerConfig>,
+}
+
+/// One encoding of a track.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LayerConfig {
+    /// Its RID, if it has one.
+    pub rid: Option<String>,
+    /// Its SSRC, if it was signalled; else its packets say what they are by MID and RID.
+    pub ssrc: Option<Ssrc>,
+    /// The SSRC of its retransmissions, likewise.
+    pub rtx_ssrc: Option<Ssrc>,
+}
+
+impl Sfu {
+    /// Makes a room.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limit`] if there are [`rooms_max`](crate::Config::rooms_max).
+    pub fn create_room(&mut self) -> Result<RoomId, Error> {
+        if self.rooms.len() >= self.config.rooms_max {
+            return Err(Error::Limit("rooms_max"));
+        }
+        Ok(RoomId(self.rooms.insert(Room::default())))
+    }
+
+    /// Ends a room: all sessions in it leave.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`].
+    pub fn remove_room(&mut self, room: RoomId, now: Instant) -> Result<(), Error> {
+        let sessions = self.rooms.get(room.0).ok_or(Error::NoRoom)?.sessions.clone();
+        for session in sessions {
+            self.leave(SessionId(session), now)?;
+        }
+        self.rooms.remove(room.0);
+        Ok(())
+    }
+
+    /// Adds a session to a room.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`], or [`Error::Limit`] of `sessions_max` or `room_sessions_max`.
+    pub fn join(&mut self, room: RoomId, now: Instant) -> Result<SessionId, Error> {
+        let members = self.rooms.get(room.0).ok_or(Error::NoRoom)?.sessions.len();
+        if self.sessions.len() >= self.config.sessions_max {
+            return Err(Error::Limit("sessions_max"));
+        }
+        if members >= self.config.room_sessions_max {
+            return Err(Error::Limit("room_sessions_max"));
+        }
+        let transport = self.new_transport(now).expect("the configuration was checked when the engine was made");
+        let schedule = ScheduleConfig { entropy: self.chance.next_u64(), ..ScheduleConfig::default() };
+        let schedule = Schedule::new(schedule, now).expect("the default schedule is within its ranges");
+        let ssrc = Ssrc(self.chance.next_u32());
+        let key = self.sessions.insert(Session::new(room.0, transport, schedule, ssrc));
+        if let Some(room) = self.rooms.get_mut(room.0) {
+            room.sessions.push(key);
+        }
+        self.route(key);
+        self.settle(key, now);
+        Ok(SessionId(key))
+    }
+
+    /// Removes a session, with what it publishes and receives. Its peer is said goodbye to if the caller closed its transport
+    /// and drained it before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSession`].
+    pub fn leave(&mut self, session: SessionId, now: Instant) -> Result<(), Error> {
+        let it = self.sessions.get(session.0).ok_or(Error::NoSession)?;
+        let (tracks, subscriptions, room) = (it.tracks.clone(), it.subscriptions.clone(), it.room);
+        for track in tracks {
+            self.unpublish(TrackId(track), now)?;
+        }
+        for subscription in subscriptions {
+            self.unsubscribe(SubscriptionId(subscription), now)?;
+        }
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.sessions.retain(|known| *known != session.0);
+        }
+        self.mux.remove(agent_of(session.0));
+        if let Some(due) = self.sessions.remove(session.0).and_then(|session| session.due) {
+            self.timers.remove(&(due, session.0));
+        }
+        Ok(())
+    }
+
+    /// Says which header extension elements have which ids in this session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSession`].
+    pub fn set_extensions(&mut self, session: SessionId, extensions: Extensions) -> Result<(), Error> {
+        self.sessions.get_mut(session.0).ok_or(Error::NoSession)?.extensions = extensions;
+        Ok(())
+    }
+
+    /// Adds a track to what a session publishes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSession`], [`Error::Layers`], [`Error::OutOfRange`], [`Error::InUse`], or [`Error::Limit`] of
+    /// `session_tracks_max`.
+    pub fn publish(&mut self, session: SessionId, publication: Publication, now: Instant) -> Result<TrackId, Error> {
+        let it = self.sessions.get_mut(session.0).ok_or(Error::NoSession)?;
+        check_publication(&publication, it)?;
+        if it.tracks.len() >= self.config.session_tracks_max {
+            return Err(Error::Limit("session_tracks_max"));
+        }
+        let Publication { kind, codec, payload_type, rtx_payload_type, nack, opaque, .. } = publication;
+        let mut layers: Vec<_> = publication.layers.iter().map(|layer| Layer::new(kind, layer.rid.clone())).collect();
+        for (layer, config) in layers.iter_mut().zip(&publication.layers) {
+            if let Some(ssrc) = config.ssrc {
+                layer.bind(ssrc, nack, now);
+            }
+        }
+        let csrc = Ssrc(self.chance.next_u32());
+        let (session_key, subscriptions) = (session.0, Vec::new());
+        let track = Track {
+            session: session_key,
+            kind,
+            codec,
+            payload_type,
+            rtx_payload_type,
+            nack,
+            opaque,
+            layers,
+            subscriptions,
+            csrc,
+        };
+        let key = self.tracks.insert(track);
+        it.tracks.push(key);
+        for (index, config) in (0..).zip(&publication.layers) {
+            for (ssrc, repairs) in [(config.ssrc, false), (config.rtx_ssrc, true)] {
+                if let Some(ssrc) = ssrc {
+                    it.incoming.bind(ssrc, Place { track: key, layer: index, repairs });
+                }
+            }
+        }
+        if !publication.mid.is_empty() {
+            it.incoming.add_section(publication.mid, key);
+        }
+        if let Some(room) = self.rooms.get_mut(it.room) {
+            room.tracks.push(key);
+        }
+        Ok(TrackId(key))
+    }
+
+    /// Takes a track back. Who receives it has an empty slot.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTrack`].
+    pub fn unpublish(&mut self, track: TrackId, now: Instant) -> Result<(), Error> {
+        let subscriptions = self.tracks.get(track.0).ok_or(Error::NoTrack)?.subscriptions.clone();
+        for subscription in subscriptions {
+            self.unsubscribe(SubscriptionId(subscription), now)?;
+        }
+        let Some(it) = self.tracks.remove(track.0) else { return Err(Error::NoTrack) };
+        if let Some(session) = self.sessions.get_mut(it.session) {
+            session.tracks.retain(|known| *known != track.0);
+            session.incoming.remove(track.0);
+            if let Some(room) = self.rooms.get_mut(session.room) {
+                room.tracks.retain(|known| *known != track.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// The tracks that can be received in a room.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`].
+    pub fn tracks(&self, room: RoomId) -> Result<impl Iterator<Item = TrackId>, Error> {
+        Ok(self.rooms.get(room.0).ok_or(Error::NoRoom)?.tracks.iter().copied().map(TrackId))
+    }
+
+    /// Adds a slot to those that a session receives in. Sound is to be added first: lower slots are sent first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSession`], [`Error::OutOfRange`], [`Error::InUse`], or [`Error::Limit`] of `session_slots_max`.
+    pub fn add_slot(&mut self, session: SessionId, config: SlotConfig, now: Instant) -> Result<(), Error> {
+        let it = self.sessions.get_mut(session.0).ok_or(Error::NoSession)?;
+        if it.slots.len() >= self.config.session_slots_max.min(SLOTS_MAX) {
+            return Err(Error::Limit("session_slots_max"));
+        }
+        check_slot(&config, it)?;
+        let begin = Beginnings {
+            sequence_number: self.chance.next_u32() as u16,
+            rtx_sequence_number: self.chance.next_u32() as u16,
+            timestamp: self.chance.next_u32(),
+            picture_id: self.chance.next_u32() as u16,
+        };
+        it.slots.push(Slot::new(config, &begin, now));
+        self.fill_slots(session.0, now);
+        Ok(())
+    }
+
+    /// Lets a session receive a track, in the lowest layer at first. It waits if there is no slot free: the event comes
+    /// with the slot.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSession`], [`Error::NoTrack`], [`Error::OtherRoom`], [`Error::Subscribed`], [`Error::NoCommonCodec`],
+    /// or [`Error::Limit`] of `session_subscriptions_max`.
+    pub fn subscribe(&mut self, session: SessionId, track: TrackId, now: Instant) -> Result<SubscriptionId, Error> {
+        let it = self.sessions.get_mut(session.0).ok_or(Error::NoSession)?;
+        let published = self.tracks.get_mut(track.0).ok_or(Error::NoTrack)?;
+        let room = self.rooms.get(it.room).ok_or(Error::NoRoom)?;
+        if !room.tracks.contains(&track.0) {
+            return Err(Error::OtherRoom);
+        }
+        if it.subscriptions.iter().any(|known| self.subscriptions.get(*known).is_some_and(|it| it.track == track.0)) {
+            return Err(Error::Subscribed);
+        }
+        if it.subscriptions.len() >= self.config.session_subscriptions_max {
+            return Err(Error::Limit("session_subscriptions_max"));
+        }
+        let mut slots = it.slots.iter().filter(|slot| slot.config.kind == published.kind).peekable();
+        if slots.peek().is_some() && !slots.any(|slot| slot.format(published.codec).is_some()) {
+            return Err(Error::NoCommonCodec);
+        }
+        let subscription = Subscription { session: session.0, track: track.0, slot: None, layer: Some(0) };
+        let key = self.subscriptions.insert(subscription);
+        published.subscriptions.push(key);
+        it.subscriptions.push(key);
+        it.waiting.push_back(key);
+        self.fill_slots(session.0, now);
+        Ok(SubscriptionId(key))
+    }
+
+    /// Ends a subscription. Its slot goes to the next that waits for one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSubscription`].
+    pub fn unsubscribe(&mut self, subscription: SubscriptionId, now: Instant) -> Result<(), Error> {
+        let it = self.subscriptions.remove(subscription.0).ok_or(Error::NoSubscription)?;
+        if let Some(track) = self.tracks.get_mut(it.track) {
+            track.subscriptions.retain(|known| *known != subscription.0);
+            for layer in &mut track.layers {
+                layer.readers.retain(|reader| (reader.session, Some(reader.slot)) != (it.session, it.slot));
+            }
+        }
+        if let Some(session) = self.sessions.get_mut(it.session) {
+            session.subscriptions.retain(|known| *known != subscription.0);
+            session.waiting.retain(|known| *known != subscription.0);
+            if let Some(slot) = it.slot {
+                session.slots[usize::from(slot)].detach();
+                self.tell_slot(it.session, slot, None);
+            }
+        }
+        self.fill_slots(it.session, now);
+        Ok(())
+    }
+
+    /// Chooses the layer of a subscription by its number among the track's, or `None` to pause it. What is sent goes on
+    /// until the other layer has a key frame, which is asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSubscription`], [`Error::NoLayer`].
+    pub fn select_layer(&mut self, subscription: SubscriptionId, layer: Option<u8>, now: Instant) -> Result<(), Error> {
+        let it = self.subscriptions.get_mut(subscription.0).ok_or(Error::NoSubscription)?;
+        let layers = self.tracks.get(it.track).map_or(0, |track| track.layers.len());
+        if layer.is_some_and(|layer| usize::from(layer) >= layers) {
+            return Err(Error::NoLayer);
+        }
+        it.layer = layer;
+        let Subscription { session, slot: Some(slot), .. } = *it else { return Ok(()) };
+        self.read(session, slot, layer, now);
+        if layer.is_none() {
+            self.tell_slot(session, slot, None);
+        }
+        Ok(())
+    }
+
+    /// Puts subscriptions that wait into slots that are free, as long as there are some.
+    fn fill_slots(&mut self, key: SessionKey, now: Instant) {
+        let Some(session) = self.sessions.get(key) else { return };
+        for subscription in session.waiting.clone() {
+            let Some(it) = self.subscriptions.get(subscription) else { continue };
+            let (track_key, layer) = (it.track, it.layer);
+            let Some(track) = self.tracks.get(track_key) else { continue };
+            let Some(session) = self.sessions.get_mut(key) else { return };
+            let free = (0..).zip(&session.slots).find_map(|(index, slot)| {
+                let is_free = slot.config.kind == track.kind && slot.source().is_none();
+                slot.format(track.codec).filter(|_| is_free).map(|format| (index, format))
+            });
+            let Some((index, format)) = free else { continue };
+            session.waiting.retain(|known| *known != subscription);
+            session.slots[usize::from(index)].attach(Source::new(subscription, track_key, format, track.csrc));
+            if let Some(it) = self.subscriptions.get_mut(subscription) {
+                it.slot = Some(index);
+            }
+            self.tell_slot(key, index, None);
+            self.read(key, index, layer, now);
+        }
+    }
+
+    /// Lets a slot read this layer of what is in it.
+    fn read(&mut self, key: SessionKey, slot: u16, layer: Option<u8>, now: Instant) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(it) = session.slots.get_mut(usize::from(slot)) else { return };
+        it.want(layer);
+        let current = it.current();
+        let Some(track) = it.source().map(|source| source.track) else { return };
+        session.mark(slot);
+        let reader = Reader { session: key, slot };
+        let layers = self.tracks.get_mut(track).map(|track| track.layers.iter_mut());
+        for (index, it) in (0..).zip(layers.into_iter().flatten()) {
+            it.readers.retain(|known| *known != reader);
+            if Some(index) == layer || Some(index) == current {
+                it.readers.push(reader);
+            }
+        }
+        self.queue(key);
+        self.settle_timer(key, now);
+    }
+
+    pub(super) fn stop_reading(&mut self, key: SessionKey, slot: u16, layer: u8) {
+        let Some(track) = self.source_of(key, slot).and_then(|track| self.tracks.get_mut(track)) else { return };
+        if let Some(layer) = track.layers.get_mut(usize::from(layer)) {
+            layer.readers.retain(|reader| (reader.session, reader.slot) != (key, slot));
+        }
+    }
+
+    /// Asks the publisher for a key frame of what the slot is to show.
+    pub(super) fn request_key_frame_for(&mut self, key: SessionKey, slot: u16, now: Instant) {
+        let slot = self.sessions.get(key).and_then(|session| session.slots.get(usize::from(slot)));
+        let Some(source) = slot.and_then(Slot::source) else { return };
+        let Some(wanted) = source.wanted else { return };
+        let Some(track) = self.tracks.get_mut(source.track) else { return };
+        let publisher = track.session;
+        if let Some(layer) = track.layers.get_mut(usize::from(wanted)) {
+            layer.request_key_frame();
+        }
+        if let Some(session) = self.sessions.get_mut(publisher) {
+            session.note_feedback(&self.tracks, now);
+        }
+        self.queue(publisher);
+        self.settle_timer(publisher, now);
+    }
+
+    fn source_of(&self, key: SessionKey, slot: u16) -> Option<TrackKey> {
+        let slot = self.sessions.get(key)?.slots.get(usize::from(slot))?;
+        slot.source().map(|source| source.track)
+    }
+
+    /// Asks the session at the next occasion what it has to send.
+    pub(super) fn queue(&mut self, key: SessionKey) {
+        if let Some(session) = self.sessions.get_mut(key)
+            && !session.is_queued
+        {
+            session.is_queued = true;
+            self.ready.push_back(key);
+        }
+    }
+}
+
+fn check_publication(publication: &Publication, session: &Session) -> Result<(), Error> {
+    if publication.layers.is_empty() || publication.layers.len() > LAYERS_MAX {
+        return Err(Error::Layers);
+    }
+    if publication.payload_type > 127 || publication.rtx_payload_type.is_some_and(|number| number > 127) {
+        return Err(Error::OutOfRange);
+    }
+    let mut ssrcs: Vec<_> =
+        publication.layers.iter().flat_map(|layer| [layer.ssrc, layer.rtx_ssrc]).flatten().collect();
+    let count = ssrcs.len();
+    ssrcs.sort_unstable();
+    ssrcs.dedup();
+    let is_known = ssrcs.iter().any(|ssrc| session.incoming.place(*ssrc).is_some());
+    let mid_is_known = session.incoming.track_of(Some(&publication.mid)).is_some();
+    if ssrcs.len() < count || is_known || mid_is_known {
+        return Err(Error::InUse);
+    }
+    Ok(())
+}
+
+fn check_slot(config: &SlotConfig, session: &Session) -> Result<(), Error> {
+    let is_mid =
+        config.mid.is_empty() || plenary_rtp::extension::Mid::new(&config.mid).is_ok() && config.mid.len() <= 16;
+    let types = config.formats.iter().flat_map(|format| [Some(format.payload_type), format.rtx_payload_type]);
+    if !is_mid || types.flatten().any(|number| number > 127) {
+        return Err(Error::OutOfRange);
+    }
+    let ssrcs = |config: &SlotConfig| [Some(config.ssrc), config.rtx_ssrc];
+    let own = ssrcs(config);
+    let taken = session.slots.iter().any(|slot| {
+        let same_mid = !config.mid.is_empty() && slot.config.mid == config.mid;
+        same_mid || ssrcs(&slot.config).iter().flatten().any(|ssrc| own.contains(&Some(*ssrc)))
+    });
+    if taken || own[0] == own[1] { Err(Error::InUse) } else { Ok(()) }
+}

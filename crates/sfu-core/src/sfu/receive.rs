@@ -1,0 +1,232 @@
+//! The way in: a datagram to its session, a packet to its layer's log, reports to whom they are about.
+
+use std::time::Instant;
+
+use plenary_rtp::extension::{Mid, RepairedRid, Rid, TransportSequence};
+use plenary_rtp::payload::rtx;
+use plenary_rtp::rtcp::{self, Packet as Rtcp};
+use plenary_rtp::{ExtendedSeqNo, Packet, PacketMut, Ssrc};
+use plenary_stream::{Received, Repair};
+use plenary_wire::{Datagram, Handled};
+
+use super::{Sfu, agent_of};
+use crate::DropReason;
+use crate::frame::Facts;
+use crate::ids::SessionKey;
+use crate::session::Place;
+
+impl Sfu {
+    pub(super) fn receive(&mut self, key: SessionKey, datagram: Datagram<'_>, now: Instant) -> Result<(), DropReason> {
+        let session = self.sessions.get_mut(key).ok_or(DropReason::Stranger)?;
+        let (flow, remote) = (datagram.flow, datagram.remote);
+        match session.transport.handle_datagram(datagram, now) {
+            Handled::Rtp(bytes) => self.receive_rtp(key, bytes, now),
+            Handled::Rtcp(bytes) => {
+                self.receive_rtcp(key, bytes, now);
+                self.settle(key, now);
+                Ok(())
+            }
+            Handled::Dropped(reason) => Err(DropReason::Transport(reason)),
+            Handled::Consumed | Handled::Relay { .. } => {
+                self.bind_address(key, flow, remote, now);
+                self.settle(key, now);
+                Ok(())
+            }
+        }
+    }
+
+    fn receive_rtp(&mut self, key: SessionKey, bytes: &mut [u8], now: Instant) -> Result<(), DropReason> {
+        let packet = Packet::parse(bytes).map_err(|_| DropReason::Malformed)?;
+        let session = self.sessions.get_mut(key).ok_or(DropReason::Stranger)?;
+        let ids = session.extensions;
+        if ids.transport_sequence != 0
+            && let Some(Ok(sequence)) = packet.element::<TransportSequence>(ids.transport_sequence)
+        {
+            session.arrivals.note(sequence, now);
+        }
+        let known = session.incoming.place(packet.ssrc());
+        let place = match known {
+            Some(place) => place,
+            None => self.place(key, &packet, now).ok_or(DropReason::UnknownSource)?,
+        };
+        let kept =
+            if place.repairs { self.repair(key, place, bytes, now) } else { self.keep(key, place, &packet, now) };
+        self.settle_feedback(key, now);
+        kept
+    }
+
+    /// Finds out what a new SSRC carries, by what its packets say (RFC 8843 §9.2, RFC 8852).
+    fn place(&mut self, key: SessionKey, packet: &Packet<'_>, now: Instant) -> Option<Place> {
+        let session = self.sessions.get_mut(key)?;
+        let ids = session.extensions;
+        let mid = packet.element::<Mid<'_>>(ids.mid).and_then(Result::ok);
+        let rid = packet.element::<Rid<'_>>(ids.rid).and_then(Result::ok);
+        let repaired = packet.element::<RepairedRid<'_>>(ids.repaired_rid).and_then(Result::ok);
+        let track = session.incoming.track_of(mid.map(Mid::as_str))?;
+        let it = self.tracks.get_mut(track)?;
+        let name = rid.map(Rid::as_str).or_else(|| repaired.map(RepairedRid::as_str));
+        let layer = it.layers.iter().position(|layer| layer.rid.as_deref() == name)?;
+        let repairs = repaired.is_some() || Some(packet.payload_type()) == it.rtx_payload_type;
+        let place = Place { track, layer: layer as u8, repairs };
+        let layer = it.layers.get_mut(layer)?;
+        if !repairs {
+            // One that has a stream already keeps it: an encoder does not change its SSRC.
+            if layer.received.is_some() || !session.incoming.bind(packet.ssrc(), place) {
+                return None;
+            }
+            layer.bind(packet.ssrc(), it.nack, now);
+        } else if !session.incoming.bind(packet.ssrc(), place) {
+            return None;
+        }
+        Some(place)
+    }
+
+    /// Keeps a packet that came in for its layer.
+    fn keep(&mut self, key: SessionKey, place: Place, packet: &Packet<'_>, now: Instant) -> Result<(), DropReason> {
+        let track = self.tracks.get_mut(place.track).ok_or(DropReason::UnknownSource)?;
+        let layer = track.layers.get_mut(usize::from(place.layer)).ok_or(DropReason::UnknownSource)?;
+        let received = layer.received.as_mut().ok_or(DropReason::UnknownSource)?;
+        if packet.payload_type() != track.payload_type {
+            return Err(DropReason::PayloadType);
+        }
+        let seq = match received.stream.handle_packet(&packet.into(), now) {
+            Received::New { seq, .. } | Received::Late { seq, .. } | Received::Restart { seq } => seq,
+            Received::Duplicate { .. } => return Err(DropReason::Duplicate),
+            Received::Jump => return Err(DropReason::Jump),
+        };
+        self.append(key, place, packet, seq, now)
+    }
+
+    fn append(
+        &mut self,
+        key: SessionKey,
+        place: Place,
+        packet: &Packet<'_>,
+        seq: ExtendedSeqNo,
+        now: Instant,
+    ) -> Result<(), DropReason> {
+        let session = self.sessions.get(key).ok_or(DropReason::Stranger)?;
+        let track = self.tracks.get_mut(place.track).ok_or(DropReason::UnknownSource)?;
+        let facts = Facts::read(packet, track.codec, track.opaque, &session.extensions);
+        let facts = facts.map_err(|_| DropReason::Payload)?;
+        let layer = track.layers.get_mut(usize::from(place.layer)).ok_or(DropReason::UnknownSource)?;
+        if layer.append(packet, seq, facts, now) {
+            self.news.push((place.track, place.layer));
+        }
+        Ok(())
+    }
+
+    /// Takes a retransmission apart, and keeps what it repairs.
+    fn repair(&mut self, key: SessionKey, place: Place, bytes: &mut [u8], now: Instant) -> Result<(), DropReason> {
+        let payload = Packet::parse(bytes).map_err(|_| DropReason::Malformed)?.payload_range();
+        let stripped = rtx::strip(bytes, payload).map_err(|_| DropReason::Payload)?;
+        let Some((original, bytes)) = stripped else { return Err(DropReason::Probe) };
+        let track = self.tracks.get_mut(place.track).ok_or(DropReason::UnknownSource)?;
+        let layer = track.layers.get_mut(usize::from(place.layer)).ok_or(DropReason::UnknownSource)?;
+        let received = layer.received.as_mut().ok_or(DropReason::Probe)?;
+        let Repair::Repaired { seq, .. } = received.stream.handle_repair(original) else {
+            return Err(DropReason::Probe);
+        };
+        let mut packet = PacketMut::parse(bytes).map_err(|_| DropReason::Malformed)?;
+        packet.set_sequence_number(original);
+        packet.set_ssrc(received.stream.ssrc());
+        packet.set_payload_type(track.payload_type).map_err(|_| DropReason::PayloadType)?;
+        let packet = packet.as_packet();
+        self.append(key, place, &packet, seq, now)
+    }
+
+    /// What is missing is asked for at once: but for that, a packet changes no timer of its session.
+    fn settle_feedback(&mut self, key: SessionKey, now: Instant) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.note_feedback(&self.tracks, now);
+            if session.reports_due(now).is_some_and(|due| due <= now) {
+                self.queue(key);
+            }
+        }
+        self.settle_timer(key, now);
+    }
+
+    fn receive_rtcp(&mut self, key: SessionKey, bytes: &[u8], now: Instant) {
+        for packet in rtcp::packets(bytes).flatten() {
+            match packet {
+                Rtcp::SenderReport(report) => {
+                    if let Some(received) = self.received(key, report.ssrc) {
+                        received.stream.handle_sender_report(&report, now);
+                    }
+                    report.reports.iter().for_each(|block| self.receive_block(key, &block, now));
+                }
+                Rtcp::ReceiverReport(report) => {
+                    report.reports.iter().for_each(|block| self.receive_block(key, &block, now));
+                }
+                Rtcp::Nack(nack) => {
+                    let slot = self.slot_of(key, nack.media_ssrc);
+                    if let Some((slot, session)) = slot.zip(self.sessions.get_mut(key)) {
+                        session.handle_nack(slot, nack.lost(), now);
+                    }
+                }
+                Rtcp::Pli(pli) => self.wants_key_frame(key, pli.media_ssrc, now),
+                Rtcp::Fir(fir) => fir.entries.iter().for_each(|entry| self.wants_key_frame(key, entry.ssrc, now)),
+                _ => {}
+            }
+        }
+    }
+
+    fn receive_block(&mut self, key: SessionKey, block: &rtcp::ReportBlock, now: Instant) {
+        let Some(slot) = self.slot_of(key, block.ssrc) else { return };
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(it) = session.slots.get_mut(usize::from(slot)) else { return };
+        let Some(sample) = it.handle_report_block(block, &self.clock, now) else { return };
+        session.handle_round_trip(sample);
+        // It sends to us over the same path: what it publishes is asked for at the same pace.
+        let Some(round_trip) = session.round_trip.smoothed() else { return };
+        for track in &session.tracks {
+            let layers = self.tracks.get_mut(*track).map(|track| track.layers.iter_mut());
+            for received in layers.into_iter().flatten().filter_map(|layer| layer.received.as_mut()) {
+                received.stream.set_round_trip(round_trip);
+                received.request.set_round_trip(round_trip);
+            }
+        }
+    }
+
+    /// A subscriber's decoder asks for a key frame. Of an empty slot it does so once it misses what was there: that is
+    /// nobody's affair.
+    fn wants_key_frame(&mut self, key: SessionKey, ssrc: Ssrc, now: Instant) {
+        if let Some(slot) = self.slot_of(key, ssrc) {
+            self.request_key_frame_for(key, slot, now);
+        }
+    }
+
+    fn received(&mut self, key: SessionKey, ssrc: Ssrc) -> Option<&mut crate::track::ReceivedLayer> {
+        let place = self.sessions.get(key)?.incoming.place(ssrc).filter(|place| !place.repairs)?;
+        self.tracks.get_mut(place.track)?.layers.get_mut(usize::from(place.layer))?.received.as_mut()
+    }
+
+    fn slot_of(&self, key: SessionKey, ssrc: Ssrc) -> Option<u16> {
+        let slots = &self.sessions.get(key)?.slots;
+        slots.iter().position(|slot| slot.config.ssrc == ssrc).map(|index| index as u16)
+    }
+
+    /// An authenticated request came from there: what comes from there is the session's from now on, unless another's peer
+    /// was heard there lately, whose media somebody might draw to himself by forged addresses.
+    fn bind_address(
+        &mut self,
+        key: SessionKey,
+        flow: plenary_wire::FlowId,
+        remote: std::net::SocketAddr,
+        now: Instant,
+    ) {
+        let is_proven = self.sessions.get(key).is_some_and(|session| session.transport.ice().is_proven(flow, remote));
+        let owner = self.mux.owner(flow, remote);
+        if !is_proven || owner == Some(agent_of(key)) {
+            return;
+        }
+        let owner = owner.and_then(|owner| self.sessions.get(super::session_of(owner)));
+        let heard = owner.and_then(|owner| owner.transport.ice().alive_at(flow, remote));
+        if heard.is_none_or(|at| now.saturating_duration_since(at) > TAKEOVER_AFTER) {
+            self.mux.bind(flow, remote, agent_of(key));
+        }
+    }
+}
+
+/// An address is another session's once its own peer was silent there for so long.
+const TAKEOVER_AFTER: std::time::Duration = std::time::Duration::from_secs(10);

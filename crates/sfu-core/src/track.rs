@@ -1,0 +1,169 @@
+//! What is published: a track, its layers, and for each layer what came in and who reads it.
+
+use std::time::{Duration, Instant};
+
+use plenary_rtp::payload::Codec;
+use plenary_rtp::{ClockRate, ExtendedSeqNo, Packet, RtpTime, Ssrc};
+use plenary_stream::{NackConfig, PictureRequest, PictureRequestConfig, ReceiveConfig, ReceiveStream};
+
+use crate::frame::Facts;
+use crate::ids::{SessionKey, SubscriptionKey};
+use crate::log::{Log, LogLimits, Position};
+
+/// What a track or a slot carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Sound.
+    Audio,
+    /// Pictures.
+    Video,
+}
+
+/// How far back a key frame is looked for that began at a packet which came late.
+const REORDERED_MAX: u64 = 512;
+
+#[derive(Debug)]
+pub(crate) struct Track {
+    pub(crate) session: SessionKey,
+    pub(crate) kind: Kind,
+    pub(crate) codec: Codec,
+    pub(crate) payload_type: u8,
+    pub(crate) rtx_payload_type: Option<u8>,
+    pub(crate) nack: bool,
+    /// The payload is encrypted between the ends: it is not looked at.
+    pub(crate) opaque: bool,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) subscriptions: Vec<SubscriptionKey>,
+    /// Stands in packets of sound as their contributing source.
+    pub(crate) csrc: Ssrc,
+}
+
+impl Track {
+    fn received(&self) -> impl Iterator<Item = &ReceivedLayer> {
+        self.layers.iter().filter_map(|layer| layer.received.as_ref())
+    }
+
+    /// Whether its publisher is to be told of something at once.
+    pub(crate) fn has_feedback(&self, now: Instant) -> bool {
+        let is_video = self.kind == Kind::Video;
+        self.received().any(|it| it.stream.has_nack(now) || is_video && it.request.is_due(now))
+    }
+
+    pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        let is_video = self.kind == Kind::Video;
+        let requests = |it: &ReceivedLayer| it.request.poll_timeout(now).filter(|_| is_video);
+        self.received().flat_map(|it| [it.stream.poll_timeout(), requests(it)]).flatten().min()
+    }
+}
+
+/// Who reads a layer: a slot of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reader {
+    pub(crate) session: SessionKey,
+    pub(crate) slot: u16,
+}
+
+/// One encoding of a track.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) rid: Option<String>,
+    pub(crate) received: Option<ReceivedLayer>,
+    pub(crate) log: Log,
+    pub(crate) readers: Vec<Reader>,
+    /// Something came in that the readers have not been told of.
+    pub(crate) has_news: bool,
+    start: Option<Start>,
+    kind: Kind,
+}
+
+/// What is known of a layer once its SSRC is.
+#[derive(Debug)]
+pub(crate) struct ReceivedLayer {
+    pub(crate) stream: ReceiveStream,
+    pub(crate) request: PictureRequest,
+}
+
+/// Where a decoder can begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// The first packet of a key frame.
+    pub(crate) packet: Position,
+    /// From where on the packets behind that one lie: further back, if some came before it.
+    pub(crate) cursor: Position,
+    seq: ExtendedSeqNo,
+    timestamp: RtpTime,
+    arrived: Instant,
+}
+
+impl Layer {
+    pub(crate) fn new(kind: Kind, rid: Option<String>) -> Self {
+        let limits = match kind {
+            // A second of 16 Mbit/s; NACKs ask no further back.
+            Kind::Video => {
+                LogLimits { packets_max: 2048, bytes_max: 2 << 20, age_max: Duration::from_secs(1), chunk: 64 << 10 }
+            }
+            Kind::Audio => {
+                LogLimits { packets_max: 128, bytes_max: 64 << 10, age_max: Duration::from_secs(1), chunk: 8 << 10 }
+            }
+        };
+        let (received, log, readers, has_news, start) = (None, Log::new(limits), Vec::new(), false, None);
+        Self { rid, received, log, readers, has_news, start, kind }
+    }
+
+    /// From here on packets of this SSRC are the layer's.
+    pub(crate) fn bind(&mut self, ssrc: Ssrc, nack: bool, now: Instant) {
+        let clock_rate = if self.kind == Kind::Video { ClockRate::VIDEO } else { ClockRate::OPUS };
+        let nack = nack.then(NackConfig::default);
+        let config = ReceiveConfig { nack, ..ReceiveConfig::new(ssrc, clock_rate) };
+        let stream = ReceiveStream::new(config, now).expect("the default limits are within their ranges");
+        let request =
+            PictureRequest::new(PictureRequestConfig::pli(ssrc)).expect("the default pace is within its range");
+        self.received = Some(ReceivedLayer { stream, request });
+    }
+
+    /// Keeps a packet, and says whether readers are to be told: the first since they were.
+    pub(crate) fn append(&mut self, packet: &Packet<'_>, seq: ExtendedSeqNo, facts: Facts, now: Instant) -> bool {
+        let is_start = facts.starts_key_frame;
+        let position = self.log.append(packet, seq, facts, now);
+        if is_start && self.kind == Kind::Video {
+            self.note_start(position, seq, packet.timestamp(), now);
+        }
+        !std::mem::replace(&mut self.has_news, true)
+    }
+
+    fn note_start(&mut self, packet: Position, seq: ExtendedSeqNo, timestamp: RtpTime, arrived: Instant) {
+        let supersedes = self.start.is_none_or(|start| {
+            // H.264 says twice of one key frame that it begins; what comes late may say so of an old one.
+            timestamp.is_newer_than(start.timestamp) || timestamp == start.timestamp && seq < start.seq
+        });
+        if !supersedes {
+            return;
+        }
+        let floor = self.log.start().max(packet.saturating_sub(REORDERED_MAX));
+        let later = (floor..packet).rev().take_while(|at| self.log.get(*at).is_some_and(|entry| entry.seq > seq));
+        let cursor = later.last().unwrap_or(packet);
+        self.start = Some(Start { packet, cursor, seq, timestamp, arrived });
+        if let Some(received) = &mut self.received {
+            received.request.handle_key_frame();
+            received.stream.handle_key_frame(seq);
+        }
+    }
+
+    /// Where one can begin who was sent nothing that came in after this instant, so that no time passes twice. Sound begins anywhere: at the newest.
+    pub(crate) fn start_after(&self, sent: Option<Instant>) -> Option<Start> {
+        if self.kind == Kind::Audio {
+            let packet = self.log.end().checked_sub(1)?;
+            let entry = self.log.get(packet)?;
+            let (seq, timestamp, arrived) = (entry.seq, entry.timestamp, entry.arrived);
+            return Some(Start { packet, cursor: packet, seq, timestamp, arrived });
+        }
+        self.start.filter(|start| start.packet >= self.log.start() && sent.is_none_or(|sent| start.arrived >= sent))
+    }
+
+    /// Somebody needs a key frame.
+    pub(crate) fn request_key_frame(&mut self) {
+        if let Some(received) = &mut self.received {
+            received.request.request();
+        }
+    }
+}

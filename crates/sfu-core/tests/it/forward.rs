@@ -1,0 +1,203 @@
+//! From one publisher to those who subscribe.
+
+use plenary_rtp::rtcp::{self, NackWriter, Packet as Rtcp, Pli, ReceiverReport};
+use plenary_rtp::{Packet, SeqNo, Ssrc};
+use plenary_sfu_core::{Error, Event};
+
+use crate::lab::{Lab, ms};
+
+fn feedback(lab: &Lab, client: usize, wanted: impl Fn(&Rtcp<'_>) -> bool) -> usize {
+    let packets = lab.clients[client].rtcp.iter().flat_map(|datagram| rtcp::packets(datagram)).flatten();
+    packets.filter(|packet| wanted(packet)).count()
+}
+
+/// One who publishes and one who watches.
+fn pair() -> (Lab, crate::lab::Camera) {
+    let mut lab = Lab::new();
+    let (publisher, subscriber) = (lab.join(), lab.join());
+    let (track, camera) = lab.publish_camera(publisher);
+    lab.add_video_slot(subscriber, 0);
+    lab.sfu.subscribe(lab.clients[subscriber].session, track, lab.now).unwrap();
+    (lab, camera)
+}
+
+fn send(lab: &mut Lab, packets: impl IntoIterator<Item = (u64, Vec<u8>)>) {
+    for (index, packet) in packets {
+        lab.clients[0].send(packet, index);
+    }
+    lab.run(ms(33));
+}
+
+#[test]
+fn a_key_frame_is_asked_for_and_pictures_come_through() {
+    let (mut lab, mut camera) = pair();
+    let delta = camera.frame(false, &[1100; 3]);
+    send(&mut lab, delta);
+    assert!(lab.clients[1].rtp.is_empty());
+    let plis = |lab: &Lab| feedback(lab, 0, |packet| matches!(packet, Rtcp::Pli(pli) if pli.media_ssrc == Ssrc(1000)));
+    assert_eq!(plis(&lab), 1);
+    let key = camera.frame(true, &[1100, 1100, 1100, 1100, 700]);
+    send(&mut lab, key);
+    let delta = camera.frame(false, &[300]);
+    send(&mut lab, delta);
+    let numbers: Vec<_> =
+        lab.clients[1].rtp.iter().map(|bytes| Packet::parse(bytes).unwrap().sequence_number()).collect();
+    assert_eq!(numbers.len(), 6);
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)));
+    assert!(lab.clients[1].rtp.iter().all(|bytes| Packet::parse(bytes).unwrap().ssrc() == Ssrc(100)));
+    assert_eq!(lab.runs, [5, 1], "a frame goes out as one run, whose last packet is shorter");
+    lab.run(ms(2000));
+    assert_eq!(plis(&lab), 1, "a key frame came");
+    let Some(Event::Slot(change)) = lab.events.iter().rev().find(|event| matches!(event, Event::Slot(_))) else {
+        panic!("the page is told what it sees")
+    };
+    let content = change.content.as_ref().unwrap();
+    let first = Packet::parse(&lab.clients[1].rtp[0]).unwrap().timestamp();
+    assert_eq!((content.layer, content.timestamp), (Some(0), Some(first)));
+}
+
+#[test]
+fn loss_on_the_way_in_is_repaired_by_the_publisher() {
+    let (mut lab, mut camera) = pair();
+    let mut key = camera.frame(true, &[1000; 4]);
+    let (lost, _) = key.remove(2);
+    send(&mut lab, key);
+    assert_eq!(lab.clients[1].rtp.len(), 3);
+    let mut asked = Vec::new();
+    for datagram in &lab.clients[0].rtcp {
+        for packet in rtcp::packets(datagram).flatten() {
+            if let Rtcp::Nack(nack) = packet {
+                asked.extend(nack.lost());
+            }
+        }
+    }
+    assert_eq!(asked.first(), Some(&SeqNo(lost as u16)));
+    let again = camera.again(asked[0]);
+    send(&mut lab, [again.clone()]);
+    let mut numbers: Vec<_> =
+        lab.clients[1].rtp.iter().map(|bytes| Packet::parse(bytes).unwrap().sequence_number().0).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers.len(), 4);
+    assert_eq!(numbers[3] - numbers[0], 3, "the hole was kept for it");
+}
+
+#[test]
+fn loss_on_the_way_out_is_repaired_by_the_engine() {
+    let (mut lab, mut camera) = pair();
+    let key = camera.frame(true, &[1000; 4]);
+    send(&mut lab, key);
+    let original = lab.clients[1].rtp[1].clone();
+    let original = Packet::parse(&original).unwrap();
+    let mut nack = Vec::new();
+    NackWriter::new(Ssrc(9), Ssrc(100), [original.sequence_number()]).write(1200, &mut nack).unwrap();
+    lab.clients[1].report(nack.clone());
+    lab.run(ms(5));
+    let again = Packet::parse(&lab.clients[1].rtp[4]).unwrap();
+    assert_eq!((again.ssrc(), again.payload_type()), (Ssrc(200), 97));
+    assert_eq!(again.payload()[..2], original.sequence_number().0.to_be_bytes());
+    assert_eq!(&again.payload()[2..], original.payload());
+    lab.clients[1].report(nack);
+    lab.run(ms(2));
+    assert_eq!(lab.clients[1].rtp.len(), 5, "not again within 10 ms");
+}
+
+#[test]
+fn key_frames_are_asked_for_once_however_many_want_them() {
+    let mut lab = Lab::new();
+    let publisher = lab.join();
+    let (track, mut camera) = lab.publish_camera(publisher);
+    let subscribers: Vec<_> = (0..10).map(|_| lab.join()).collect();
+    for subscriber in &subscribers {
+        lab.add_video_slot(*subscriber, 0);
+        lab.sfu.subscribe(lab.clients[*subscriber].session, track, lab.now).unwrap();
+    }
+    let delta = camera.frame(false, &[500]);
+    send(&mut lab, delta);
+    let plis = |lab: &Lab| feedback(lab, 0, |packet| matches!(packet, Rtcp::Pli(_)));
+    assert_eq!(plis(&lab), 1);
+    let key = camera.frame(true, &[500]);
+    send(&mut lab, key);
+    assert!(subscribers.iter().all(|subscriber| lab.clients[*subscriber].rtp.len() == 1));
+    for subscriber in subscribers {
+        let mut pli = Vec::new();
+        Pli { sender_ssrc: Ssrc(9), media_ssrc: Ssrc(100) }.write(&mut pli).unwrap();
+        lab.clients[subscriber].report(pli);
+    }
+    lab.run(ms(1));
+    assert_eq!(plis(&lab), 1, "not twice in 300 ms");
+    lab.run(ms(300));
+    assert_eq!(plis(&lab), 2);
+}
+
+#[test]
+fn the_pli_of_an_empty_slot_is_swallowed() {
+    let (mut lab, mut camera) = pair();
+    let key = camera.frame(true, &[500]);
+    send(&mut lab, key);
+    let subscription = lab.events.iter().find_map(|event| match event {
+        Event::Slot(change) => change.content.map(|content| content.subscription),
+        _ => None,
+    });
+    lab.sfu.unsubscribe(subscription.unwrap(), lab.now).unwrap();
+    let mut pli = Vec::new();
+    Pli { sender_ssrc: Ssrc(9), media_ssrc: Ssrc(100) }.write(&mut pli).unwrap();
+    lab.clients[1].report(pli);
+    lab.run(ms(1000));
+    assert_eq!(feedback(&lab, 0, |packet| matches!(packet, Rtcp::Pli(_))), 0);
+    let delta = camera.frame(false, &[500]);
+    send(&mut lab, delta);
+    assert_eq!(lab.clients[1].rtp.len(), 1);
+    let Some(Event::Slot(change)) = lab.events.last() else { panic!("the page is told that it is empty") };
+    assert_eq!(change.content, None);
+}
+
+#[test]
+fn reports_tell_our_clock_and_what_came() {
+    let (mut lab, mut camera) = pair();
+    for frame in 0..60 {
+        let packets = camera.frame(frame == 0, &[800; 2]);
+        send(&mut lab, packets);
+    }
+    let blocks =
+        lab.clients[0].rtcp.iter().flat_map(|datagram| rtcp::packets(datagram)).flatten().filter_map(|packet| {
+            match packet {
+                Rtcp::ReceiverReport(ReceiverReport { reports, .. }) => reports.iter().next(),
+                _ => None,
+            }
+        });
+    let last = blocks.last().expect("the publisher is reported to");
+    assert_eq!((last.ssrc, last.cumulative_lost), (Ssrc(1000), 0));
+    let reports: Vec<_> = lab.clients[1]
+        .rtcp
+        .iter()
+        .flat_map(|datagram| rtcp::packets(datagram))
+        .flatten()
+        .filter_map(|packet| match packet {
+            Rtcp::SenderReport(report) => Some((report.ssrc, report.ntp, report.rtp_timestamp, report.packet_count)),
+            _ => None,
+        })
+        .collect();
+    let [first, .., last] = reports[..] else { panic!("the subscriber has two reports: {reports:?}") };
+    assert_eq!(first.0, Ssrc(100));
+    let seconds = (last.1.0 - first.1.0) as f64 / 4_294_967_296.0;
+    let ticks = f64::from(first.2.distance_to(last.2));
+    assert!((ticks / 90_000.0 - seconds).abs() < 0.005, "{ticks} ticks in {seconds} s");
+    assert!(last.3 > first.3);
+}
+
+#[test]
+fn mistakes_of_the_caller_are_told() {
+    let (mut lab, _) = pair();
+    let session = lab.clients[1].session;
+    let track = lab.sfu.tracks(lab.room).unwrap().next().unwrap();
+    assert_eq!(lab.sfu.subscribe(session, track, lab.now), Err(Error::Subscribed));
+    let other = lab.sfu.create_room().unwrap();
+    let stranger = lab.sfu.join(other, lab.now).unwrap();
+    assert_eq!(lab.sfu.subscribe(stranger, track, lab.now), Err(Error::OtherRoom));
+    lab.sfu.leave(lab.clients[0].session, lab.now).unwrap();
+    assert_eq!(lab.sfu.subscribe(session, track, lab.now), Err(Error::NoTrack));
+    assert_eq!(lab.sfu.leave(lab.clients[0].session, lab.now), Err(Error::NoSession));
+    lab.sfu.remove_room(lab.room, lab.now).unwrap();
+    assert_eq!(lab.sfu.leave(session, lab.now), Err(Error::NoSession));
+    assert!(lab.sfu.local_parameters(stranger).is_ok(), "who is elsewhere stays");
+}

@@ -1,0 +1,4 @@
+//! Scenarios: an engine, its peers with real transports, and time that is a variable.
+
+mod forward;
+mod lab;
