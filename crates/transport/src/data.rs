@@ -14,6 +14,8 @@ mod dcep;
 mod error;
 mod guard;
 mod sctp;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use channel::{Channel, ChannelConfig, ChannelId, ChannelState, Message, MessageKind, Reliability};

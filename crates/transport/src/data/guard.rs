@@ -37,7 +37,7 @@ pub(super) struct Guard {
     pub(super) established: bool,
     /// Whether the peer has sent an ABORT.
     pub(super) aborted: bool,
-    /// Whether an INIT ACK was let through.
+    /// Whether our INIT was answered.
     pub(super) answered: bool,
     /// Streams that the peer takes from us.
     pub(super) streams_max: u16,
@@ -93,8 +93,9 @@ impl Guard {
                 }
                 kind::INIT | kind::COOKIE_ECHO | kind::HEARTBEAT => {
                     asked += 1;
+                    // Once ours is answered there is no need for another.
                     // RFC 9260 §5.2.2 has an answer to a peer that has started anew; there is none such below DTLS.
-                    (kind == kind::INIT && self.established).then_some(DataDropReason::Unexpected)
+                    (kind == kind::INIT && (self.established || self.answered)).then_some(DataDropReason::Unexpected)
                 }
                 kind::SACK => (gaps(value) > GAPS_MAX).then_some(DataDropReason::Malformed),
                 kind::RE_CONFIG => {
@@ -186,8 +187,7 @@ impl Guard {
         for (kind, value) in chunks(packet) {
             match kind {
                 kind::ABORT => self.aborted = true,
-                kind::INIT | kind::INIT_ACK => {
-                    self.answered |= kind == kind::INIT_ACK;
+                kind::INIT | kind::INIT_ACK if !self.established => {
                     self.streams_max = u16_at(value, 10).unwrap_or_default();
                     self.highest = u32_at(value, 12).unwrap_or_default().wrapping_sub(1);
                 }

@@ -30,6 +30,10 @@ const PACKET_BYTES_MAX: usize = 4096;
 const RTO_MIN: Duration = Duration::from_millis(400);
 const RTO_MAX: Duration = Duration::from_secs(10);
 
+/// How long the DTLS server waits for the peer to begin, and who has left it to the peer for its COOKIE ECHO. In between
+/// the client's repetitions, so that two INITs do not cross again and again.
+pub(super) const PATIENCE: Duration = Duration::from_millis(2000);
+
 /// INIT, COOKIE ECHO and RE-CONFIG are given up after so many repetitions: 50 to 80 s.
 const RETRANSMITS_MAX: usize = 8;
 
@@ -69,7 +73,8 @@ pub(super) struct Start {
 
 pub(super) struct Sctp {
     endpoint: Endpoint,
-    /// `None` for a server that has seen no INIT.
+    transport: Arc<TransportConfig>,
+    /// `None` for who has seen no INIT and sent none.
     association: Option<(AssociationHandle, Association)>,
     channels_max: usize,
     guard: Guard,
@@ -77,6 +82,12 @@ pub(super) struct Sctp {
     is_violated: bool,
     /// Whether it has ended, and only what is left is to be sent.
     is_over: bool,
+    /// The first retransmission.
+    first: Duration,
+    /// Of the INIT that was last answered.
+    peer_tag: Option<[u8; 4]>,
+    /// When to begin, as the peer has not.
+    begin_due: Option<Instant>,
     /// When to send INIT again, and how long after that: `sctp-proto` reads a clock for it.
     init_due: Option<(Instant, Duration)>,
     /// Whether SCTP may have packets that were not taken yet.
@@ -119,23 +130,15 @@ impl Sctp {
             .with_local_port(config.sctp_port)
             .with_remote_port(start.peer_port);
         let transport = Arc::new(transport);
-        let mut server = ServerConfig::new();
-        server.transport = Arc::clone(&transport);
-        let mut endpoint = EndpointConfig::new();
-        endpoint.max_payload_size(PACKET_BYTES - HEADERS);
-        let mut endpoint = Endpoint::new(Arc::new(endpoint), Some(Arc::new(server)));
-        // The DTLS client begins. Its peer may begin as well: then that INIT is passed over, as ours gets an answer.
-        let association = (start.role == DtlsRole::Client).then(|| {
-            endpoint.reject_new_associations();
-            let mut client = ClientConfig::new();
-            client.transport = transport;
-            endpoint.connect(client, NOWHERE).expect("the ports are not 0, and it is the only one")
-        });
-        Self {
-            endpoint,
-            init_due: association.as_ref().map(|_| (now + first, first * 2)),
-            is_dirty: association.is_some(),
-            association,
+        let mut sctp = Self {
+            endpoint: endpoint(&transport),
+            transport,
+            association: None,
+            first,
+            peer_tag: None,
+            begin_due: Some(now + PATIENCE),
+            init_due: None,
+            is_dirty: false,
             channels_max: config.channels_max.into(),
             guard: Guard::new(config.receive_buffer_bytes_max),
             is_violated: false,
@@ -148,7 +151,33 @@ impl Sctp {
                 unread: 0,
                 advertised: config.receive_buffer_bytes_max,
             },
+        };
+        if start.role == DtlsRole::Client {
+            sctp.begin(now);
         }
+        sctp
+    }
+
+    /// Sends an INIT.
+    fn begin(&mut self, now: Instant) {
+        self.endpoint = endpoint(&self.transport);
+        self.endpoint.reject_new_associations();
+        let mut client = ClientConfig::new();
+        client.transport = Arc::clone(&self.transport);
+        let association = self.endpoint.connect(client, NOWHERE);
+        self.association = Some(association.expect("the ports are not 0, and it is the only one"));
+        (self.begin_due, self.peer_tag, self.guard.answered) = (None, None, false);
+        self.init_due = Some((now + self.first, self.first * 2));
+        self.is_dirty = true;
+    }
+
+    /// The peer has begun as well: it is left to it (RFC 9260 §5.2.1 would have both go on, which not all do).
+    fn give_way(&mut self, now: Instant) {
+        self.endpoint = endpoint(&self.transport);
+        self.association = None;
+        self.outbox.clear();
+        self.init_due = None;
+        self.begin_due = Some(now + PATIENCE);
     }
 
     /// Takes a packet in.
@@ -162,6 +191,14 @@ impl Sctp {
                 return Ok(());
             }
         }
+        // The peer begins, or begins anew. The same INIT again is answered as before.
+        if let Some((kind::INIT, value)) = wire::chunks(&packet).next()
+            && self.peer_tag != value.first_chunk().copied()
+        {
+            self.give_way(now);
+            self.peer_tag = value.first_chunk().copied();
+        }
+        let is_answer = wire::chunks(&packet).next().is_some_and(|(kind, _)| kind == kind::INIT_ACK);
         let handled = self.endpoint.handle(now, NOWHERE, None, None, packet);
         match (handled.ok_or(DataDropReason::Malformed)?, &mut self.association) {
             ((handle, DatagramEvent::NewAssociation(association)), none) => {
@@ -171,14 +208,17 @@ impl Sctp {
             ((_, DatagramEvent::AssociationEvent(event)), Some((_, association))) => association.handle_event(event),
             _ => return Err(DataDropReason::Malformed),
         }
-        if self.guard.answered {
-            self.init_due = None;
+        if is_answer && self.init_due.take().is_some() {
+            self.guard.answered = true;
         }
         self.is_dirty = true;
         Ok(())
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if self.begin_due.is_some_and(|due| due <= now) {
+            self.begin(now);
+        }
         let Some((_, association)) = &mut self.association else { return };
         let mut at = now;
         if let Some((due, wait)) = self.init_due {
@@ -196,7 +236,8 @@ impl Sctp {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let association = self.association.as_ref().filter(|_| !self.is_over);
-        self.init_due.map(|(due, _)| due).or_else(|| association?.1.poll_timeout())
+        let its_own = || association?.1.poll_timeout();
+        self.init_due.map_or_else(its_own, |(due, _)| Some(due)).into_iter().chain(self.begin_due).min()
     }
 
     pub(super) fn poll(&mut self) -> Option<Fact> {
@@ -213,6 +254,7 @@ impl Sctp {
             return Some(match event {
                 Event::Connected => {
                     self.guard.established = true;
+                    self.begin_due = None;
                     Fact::Up
                 }
                 Event::HandshakeFailed { .. } => Fact::Lost(DataCloseReason::NoAnswer),
@@ -358,7 +400,7 @@ impl Sctp {
     /// Ends it. A peer that does not know yet is told.
     pub(super) fn close(&mut self) {
         self.is_over = true;
-        self.init_due = None;
+        (self.init_due, self.begin_due) = (None, None);
         // Else the answer to the peer's SHUTDOWN is still to be gathered.
         if self.association.as_ref().is_none_or(|(_, association)| !association.is_closing()) {
             self.association = None;
@@ -372,6 +414,14 @@ impl Sctp {
     fn stream(&mut self, stream: u16) -> Option<sctp_proto::Stream<'_>> {
         self.association.as_mut()?.1.stream(stream).ok()
     }
+}
+
+fn endpoint(transport: &Arc<TransportConfig>) -> Endpoint {
+    let mut server = ServerConfig::new();
+    server.transport = Arc::clone(transport);
+    let mut endpoint = EndpointConfig::new();
+    endpoint.max_payload_size(PACKET_BYTES - HEADERS);
+    Endpoint::new(Arc::new(endpoint), Some(Arc::new(server)))
 }
 
 struct Open<'a> {

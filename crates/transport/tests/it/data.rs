@@ -391,6 +391,25 @@ fn a_caller_who_does_not_read_holds_the_peer_back_and_loses_nothing() {
     }
 }
 
+#[test]
+fn closing_while_the_peer_sends_much_leaves_the_others_alone() {
+    let mut lab = lab(1, 50, 0);
+    let [bulk, other] = [pair(&mut lab, ChannelConfig::default()), pair(&mut lab, ChannelConfig::default())];
+    for _ in 0..10 {
+        while lab.transport_mut(B).send_message(bulk[B], Binary, &[0; 60_000]).is_ok() {}
+        lab.run(50);
+    }
+    while lab.transport_mut(B).send_message(bulk[B], Binary, &[0; 60_000]).is_ok() {}
+    lab.run(30);
+    lab.transport_mut(A).close_channel(bulk[A]).unwrap();
+    lab.run(5000);
+    assert_eq!((data_closed(&lab, A), data_closed(&lab, B)), (None, None));
+    assert_eq!((told(&lab, A).1, told(&lab, B).1), (vec![bulk[A]], vec![bulk[B]]));
+    send(&mut lab, B, other[B], b"still there");
+    lab.run(1000);
+    assert_eq!(got(&lab, A, other[A]), [b"still there"]);
+}
+
 // A peer that lies about what it takes is one that others keep to no rule towards.
 #[test]
 fn a_message_above_the_limit_ends_data_and_not_media() {
