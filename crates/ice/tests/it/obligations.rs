@@ -15,6 +15,17 @@ fn each_type_has_its_preference() {
     assert_eq!(preferences, [126, 110, 100, 0]);
 }
 
+// RFC 8445 §5.2.
+#[test]
+fn a_lite_agent_ranks_its_candidates_too() {
+    let mut alone = Alone::lite();
+    alone.agent.add_local_candidate(LocalCandidate::host(FlowId(7), address("[2001:db8::1]:1000")), alone.now).unwrap();
+    let told = alone.agent.local_candidates();
+    assert_eq!(told.iter().map(|it| it.priority >> 24).collect::<Vec<_>>(), [126, 126]);
+    assert!(told[1].priority > told[0].priority, "IPv6 is preferred");
+    assert_ne!(told[0].foundation, told[1].foundation);
+}
+
 // RFC 8445 §5.1.1.2 and §14.2: no more than one transaction each Ta, questions to servers too.
 #[test]
 fn questions_to_servers_keep_to_the_pacing() {
