@@ -13,17 +13,17 @@ const CM_80 = 'SRTP_AES128_CM_HMAC_SHA1_80';
 
 /** Options of the server, who offers, and what DTLS has to agree on: in 1.3 the DTLS client's first wish for SRTP. */
 export const CASES = [
-  { name: 'the page offers', options: [], how: 'offer', dtls: DTLS_12, srtp: GCM_256, then: [restart] },
+  { name: 'the page offers', options: [], how: 'offer', dtls: DTLS_12, srtp: GCM_256, then: [talk, restart, talk] },
   { name: 'the page offers, full ICE', options: ['--full'], how: 'offer', dtls: DTLS_12, srtp: GCM_256, then: [restart] },
-  { name: 'the server offers', options: [], how: 'answer', dtls: DTLS_12, srtp: GCM_256, then: [restart] },
+  { name: 'the server offers', options: [], how: 'answer', dtls: DTLS_12, srtp: GCM_256, then: [talk, restart] },
   { name: 'the server offers, full ICE', options: ['--full'], how: 'answer', dtls: DTLS_12, srtp: GCM_256, then: [] },
   {
     name: 'DTLS 1.3', options: ['--dtls', '1.3'], how: 'offer', dtls: DTLS_13,
-    srtp: { chromium: CM_80, firefox: GCM_128 }, then: [],
+    srtp: { chromium: CM_80, firefox: GCM_128 }, then: [talk],
   },
   {
     name: 'the browser is the DTLS server', options: ['--active'], how: 'offer', dtls: DTLS_13,
-    srtp: { chromium: CM_80, firefox: GCM_128 }, role: 'server', then: [],
+    srtp: { chromium: CM_80, firefox: GCM_128 }, role: 'server', then: [talk],
   },
 ];
 
@@ -50,6 +50,33 @@ export async function connect(page, how) {
   await page.click(`#${how}`);
   return until('picture and sound come back', look, ({ video, audio }) =>
     video?.framesDecoded > 20 && audio?.totalSamplesReceived > 48_000 && audio?.totalAudioEnergy > 0);
+}
+
+/** Messages come back: by the page's own form; then larger ones of bytes, in order and unchanged. */
+async function talk(page) {
+  const text = `a message of ${Date.now()}, écho`;
+  await page.type('#text', text);
+  await page.click('#say');
+  const look = () => page.evaluate(() => document.getElementById('heard').textContent);
+  await until('a message comes back', look, (heard) => heard === text);
+  await page.evaluate(() => { document.getElementById('talk').reset(); });
+  const sizes = [0, 1, 1200, 100_000, 262_144];
+  const unchanged = await page.evaluate(async (sizes) => {
+    const sent = sizes.map((size) => new Uint8Array(size).map((_, place) => (place * 31 + size) % 251));
+    const heard = [];
+    const shown = window.call.onmessage;
+    const all = new Promise((resolve) => {
+      window.call.onmessage = (data) => { if (heard.push(new Uint8Array(data)) === sent.length) resolve(); };
+    });
+    sent.forEach((bytes) => window.call.channel.send(bytes));
+    await all;
+    window.call.onmessage = shown;
+    const isSame = (one, other) => one.length === other.length && one.every((byte, place) => byte === other[place]);
+    return heard.map((bytes, place) => isSame(bytes, sent[place]));
+  }, sizes);
+  assert.deepEqual(unchanged, sizes.map(() => true));
+  const status = await page.evaluate(() => window.call.status());
+  assert.ok(status.dataChannels.messages > sizes.length, JSON.stringify(status.dataChannels));
 }
 
 /** ICE restarts, and media goes on: it neither stops nor begins anew. */

@@ -4,6 +4,9 @@ export class Call {
   /** Called with the stream that comes back. */
   ontrack = () => {};
 
+  /** Called with each message that comes back. */
+  onmessage = () => {};
+
   /** @param {MediaStream} stream what is sent */
   constructor(stream) {
     this.connection = new RTCPeerConnection();
@@ -13,7 +16,7 @@ export class Call {
 
   /** The page makes the offer. */
   async offer() {
-    this.addTracks();
+    this.send();
     await this.connection.setLocalDescription();
     const response = await post('/offer', this.connection.localDescription.sdp);
     this.path = response.headers.get('location');
@@ -25,13 +28,16 @@ export class Call {
     const response = await post('/call', '');
     this.path = response.headers.get('location');
     await this.connection.setRemoteDescription({ type: 'offer', sdp: await response.text() });
-    this.addTracks();
+    this.send();
     await this.connection.setLocalDescription();
     await post(`${this.path}/answer`, this.connection.localDescription.sdp);
   }
 
-  addTracks() {
+  send() {
     for (const track of this.stream.getTracks()) this.connection.addTrack(track, this.stream);
+    this.channel = this.connection.createDataChannel('echo');
+    this.channel.binaryType = 'arraybuffer';
+    this.channel.onmessage = ({ data }) => this.onmessage(data);
   }
 
   /** Another offer in the same call, after changes of the connection. */

@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use plenary_ice::{Candidate, LocalCandidate, Mode, Role};
-use plenary_sdp::offer_answer::{Answer, DtlsRole, LocalTransport, Negotiated, Section, answer, apply_answer, offer};
+use plenary_sdp::offer_answer::{
+    Answer, DtlsRole, LocalTransport, Negotiated, Policy, Section, answer, apply_answer, offer,
+};
 use plenary_sdp::{Description, Limits, Origin};
 use plenary_stream::NtpClock;
-use plenary_transport::{Certificate, Config, Connected, Event, Handled, Transport};
+use plenary_transport::{Certificate, ChannelError, Config, Connected, DataConfig, Event, Handled, Message, Transport};
 use plenary_wire::{Datagram, Ecn, FlowId, Limit, Transmit};
 
 use crate::chance::draw;
@@ -29,6 +31,10 @@ pub(crate) struct Call {
     pub(crate) transport: Transport,
     pub(crate) connected: Option<Connected>,
     pub(crate) media: Media,
+    /// Messages of data channels that were sent back.
+    pub(crate) messages: u64,
+    /// One that waits until the peer takes it. Meanwhile none is taken from the peer.
+    message: Option<Message>,
     origin: Origin,
     /// What we are in DTLS: what we would like to be, then what was agreed on.
     role: DtlsRole,
@@ -42,6 +48,7 @@ impl Call {
         let mut config = Config::new(local.certificate.clone(), draw());
         config.ice.mode = if full { Mode::Full } else { Mode::Lite };
         config.ice.role = role;
+        config.data = Some(DataConfig::default());
         if let Some(versions) = dtls {
             (config.dtls_client, config.dtls_server) = (versions.into(), versions.into());
         }
@@ -53,6 +60,8 @@ impl Call {
             transport,
             connected: None,
             media: Media::new(local.clock),
+            messages: 0,
+            message: None,
             origin: Origin::new(u64::from_ne_bytes(draw()) >> 1),
             role: if active { DtlsRole::Client } else { DtlsRole::Server },
             offered: None,
@@ -94,9 +103,10 @@ impl Call {
         Ok(description.to_string())
     }
 
-    /// Makes an offer of audio and video both ways.
+    /// Makes an offer of audio, video and data channels.
     pub(crate) fn make_offer(&mut self, now: Instant) -> String {
-        let sections = self.media.offer(now);
+        let mut sections = self.media.offer(now);
+        sections.extend(description::data_channel(&self.transport).map(description::offered_data));
         let offer = offer(self.origin.clone(), &self.local_transport(), sections);
         self.origin = self.origin.next();
         let text = offer.to_string();
@@ -119,7 +129,7 @@ impl Call {
             let reason = |section: &Section| if let Section::Rejected(reason) = section { Some(*reason) } else { None };
             return Err(Refused::NothingInCommon(negotiated.sections.iter().filter_map(reason).collect()));
         };
-        self.transport.set_remote(description::remote_parameters(agreed)?, now)?;
+        self.transport.set_remote(description::remote_parameters(agreed, &negotiated.sections)?, now)?;
         self.role = agreed.role;
         for candidate in &agreed.remote.candidates {
             // One that is malformed, or of a kind that is not used, is passed over: others may work.
@@ -134,8 +144,9 @@ impl Call {
         Ok(())
     }
 
-    fn policy(&self) -> plenary_sdp::offer_answer::Policy {
-        self.media.policy(self.origin.clone(), self.local_transport())
+    fn policy(&self) -> Policy {
+        let data = description::data_channel(&self.transport);
+        Policy { data, ..self.media.policy(self.origin.clone(), self.local_transport()) }
     }
 
     fn local_transport(&self) -> LocalTransport {
@@ -178,6 +189,7 @@ impl Call {
         while let Some(event) = self.transport.poll_event() {
             self.handle_event(event, now);
         }
+        self.send_messages_back();
         while let Some(transmit) = self.transport.poll_transmit(now, Limit::GSO, &mut outbox.bytes) {
             // RFC 8489 §5: a request. Answers go to strangers too, to tell them that they are wrong.
             if transmit.bytes(&outbox.bytes).starts_with(&[0, 1]) {
@@ -187,6 +199,20 @@ impl Call {
         }
         if self.is_open() {
             self.media.drain(now, &mut Wire::new(&mut self.transport, outbox));
+        }
+    }
+
+    fn send_messages_back(&mut self) {
+        while let Some(message) = self.message.take().or_else(|| self.transport.poll_message()) {
+            match self.transport.send_message(message.channel, message.kind, &message.bytes) {
+                Ok(()) => self.messages += 1,
+                Err(ChannelError::SendBuffer { .. }) => {
+                    self.message = Some(message);
+                    break;
+                }
+                // The channel is closed, or the peer sends larger ones than it takes.
+                Err(_) => {}
+            }
         }
     }
 

@@ -2,13 +2,13 @@
 
 use plenary_ice::Credentials;
 use plenary_sdp::offer_answer::{
-    CodecOrder, DtlsRole, LocalCodec, LocalExtension, LocalTransport, NegotiatedTransport, RtpMedia, RtpPolicy,
+    CodecOrder, DtlsRole, LocalCodec, LocalExtension, LocalTransport, NegotiatedTransport, RtpMedia, RtpPolicy, Section,
 };
 use plenary_sdp::{
-    Codec, Direction, ExtMap, ExtensionId, Feedback, GroupSemantics, IcePwd, IceUfrag, Media, MediaKind, Mid, Msid,
-    Parameters, PayloadType, Simulcast, Source, SourceAttribute, SsrcGroup, Text, Token, Word,
+    Codec, DataChannel, Direction, ExtMap, ExtensionId, Feedback, GroupSemantics, IcePwd, IceUfrag, Media, MediaKind,
+    Mid, Msid, Parameters, PayloadType, Simulcast, Source, SourceAttribute, SsrcGroup, Text, Token, Word,
 };
-use plenary_transport::{Fingerprint, Setup, Transport};
+use plenary_transport::{DataParameters, Fingerprint, Setup, Transport};
 
 use crate::refused::Refused;
 
@@ -54,7 +54,10 @@ pub(crate) fn local_transport(transport: &Transport, preferred_role: DtlsRole) -
 }
 
 /// The peer's side, for the transport.
-pub(crate) fn remote_parameters(agreed: &NegotiatedTransport) -> Result<plenary_transport::Parameters, Refused> {
+pub(crate) fn remote_parameters(
+    agreed: &NegotiatedTransport,
+    sections: &[Section],
+) -> Result<plenary_transport::Parameters, Refused> {
     let remote = &agreed.remote;
     let credential = |text: Option<&str>| text.unwrap_or_default().to_owned();
     let ufrag = credential(remote.ufrag.as_ref().map(IceUfrag::as_str));
@@ -67,7 +70,24 @@ pub(crate) fn remote_parameters(agreed: &NegotiatedTransport) -> Result<plenary_
     let fingerprints = remote.fingerprints.iter().filter_map(|it| Fingerprint::parse(&it.to_string()).ok());
     // The roles are settled: what the peer is said to be is what it becomes.
     let setup = if agreed.role == DtlsRole::Server { Setup::Active } else { Setup::Passive };
-    Ok(plenary_transport::Parameters { ice, fingerprints: fingerprints.collect(), setup, data: None })
+    let data = sections.iter().find_map(|section| match section {
+        Section::Data(data) => {
+            Some(DataParameters { sctp_port: data.remote_sctp_port, message_bytes_max: data.remote_max_message_size })
+        }
+        _ => None,
+    });
+    Ok(plenary_transport::Parameters { ice, fingerprints: fingerprints.collect(), setup, data })
+}
+
+/// What we say of data channels.
+pub(crate) fn data_channel(transport: &Transport) -> Option<DataChannel> {
+    let data = transport.local_parameters().data?;
+    Some(DataChannel { sctp_port: data.sctp_port, max_message_size: data.message_bytes_max })
+}
+
+/// The section of an offer of ours.
+pub(crate) fn offered_data(channel: DataChannel) -> Media {
+    Media::data(Mid::new("2").expect("it is a token"), channel)
 }
 
 pub(crate) fn rtp_policy(kind: &MediaKind, sources: &Sources<'_>) -> RtpPolicy {

@@ -17,7 +17,8 @@ use crate::options::Options;
 use crate::refused::Refused;
 use crate::socket::Outbox;
 
-/// Calls at once; one takes some 5 MB, most of it packets that may be asked for again. Those that have ended make room.
+/// Calls at once; one takes up to 12 MB, half of it packets that may be asked for again, half messages. Those that have
+/// ended make room.
 const CALLS_MAX: usize = 64;
 
 /// Addresses of one peer: as many as a full agent has candidates of it.

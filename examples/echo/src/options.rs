@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use clap::{Parser, ValueEnum};
 use plenary_transport::DtlsVersions;
 
-/// Answers the offer of a page, and sends its audio and video back.
+/// Answers the offer of a page, and sends its audio, video and messages back.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "plenary-echo")]
 pub(crate) struct Options {

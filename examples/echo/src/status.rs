@@ -43,6 +43,7 @@ impl Call {
                 "unused": self.media.counters.unused,
             },
             "tracks": self.media.tracks.iter().map(track).collect::<Vec<_>>(),
+            "dataChannels": { "messages": self.messages },
             "dropped": self.dropped(),
         })
     }

@@ -9,7 +9,9 @@ use plenary_rtp::rtcp::{self, NackWriter, Pli, SenderReport};
 use plenary_rtp::{Header, NtpTime, Packet, PacketWriter, RtpTime, SeqNo, Ssrc};
 use plenary_sdp::offer_answer::{Negotiated, Section, apply_answer};
 use plenary_sdp::{Description, Limits};
-use plenary_transport::{Certificate, Config, DropReason, Event, Handled, Setup, Transport};
+use plenary_transport::{
+    Certificate, ChannelConfig, Config, DataConfig, DropReason, Event, Handled, MessageKind, Setup, Transport,
+};
 use plenary_wire::{Datagram, Ecn, FlowId, Limit};
 
 use crate::description::remote_parameters;
@@ -65,6 +67,7 @@ impl Scene {
         let certificate = Certificate::generate(SystemTime::now(), Duration::from_secs(86_400)).expect("entropy");
         let mut config = Config::new(certificate, [7; 32]);
         (config.ice.role, config.ice.mode) = (Role::Controlling, page);
+        config.data = Some(DataConfig::default());
         let mut page = Transport::new(config, now).expect("the configuration is good");
         page.add_local_candidate(LocalCandidate::host(PAGE, address), now).expect("it is an address");
         page.end_local_candidates(now);
@@ -99,14 +102,18 @@ impl Scene {
             section("w", "video", "96", other),
         ];
         let sections = sections.concat();
-        format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE a v w\r\n{lite}{sections}")
+        let data = concat!(
+            "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:d\r\na=sctp-port:5000\r\n",
+            "a=max-message-size:262144\r\n"
+        );
+        format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE a v w d\r\n{lite}{sections}{data}")
     }
 
     fn take_answer(&mut self, offer: &str, answer: &str) -> Negotiated {
         let [offer, answer] = [offer, answer].map(|text| Description::parse(text, &Limits::default()).expect(text));
         let negotiated = apply_answer(&offer, &answer).expect("the answer fits");
         let transport = negotiated.transport.as_ref().expect("something was accepted");
-        let parameters = remote_parameters(transport).expect("ICE's");
+        let parameters = remote_parameters(transport, &negotiated.sections).expect("ICE's");
         self.page.set_remote(parameters, self.now).expect("the transport fits");
         for line in &transport.remote.candidates {
             let candidate = Candidate::parse(&format!("candidate:{line}")).expect("a candidate");
@@ -407,13 +414,39 @@ fn the_server_offers_too() {
     let (id, offer) = scene.engine.make_offer(scene.now).expect("there is room");
     let offer = Description::parse(&offer, &Limits::default()).expect("it is well formed");
     let kinds: Vec<_> = offer.media.iter().map(|media| (media.kind.to_string(), media.codecs().len())).collect();
-    assert_eq!(kinds, [("audio".to_owned(), 1), ("video".to_owned(), 8)]);
+    assert_eq!(kinds, [("audio".to_owned(), 1), ("video".to_owned(), 8), ("application".to_owned(), 0)]);
     assert!(matches!(
         scene.engine.call(&id).map(|call| call.take_answer("v=1", scene.now)),
         Ok(Err(Refused::Malformed(_)))
     ));
     let error = scene.engine.call("0").err().expect("no such call");
     assert!(matches!(error, Refused::NoCall));
+}
+
+#[test]
+fn messages_come_back_and_wait_for_a_page_that_is_slow() {
+    let mut scene = Scene::new("");
+    let channel = scene.page.open_channel(ChannelConfig::default()).expect("the first");
+    let mut sent = 0;
+    // More than both sides hold. Meanwhile the page reads none.
+    for _ in 0..200 {
+        let message = vec![sent; 100_000];
+        sent += u8::from(scene.page.send_message(channel, MessageKind::Binary, &message).is_ok());
+        scene.run(MS(10));
+    }
+    assert!(
+        scene.engine.call(&scene.id).expect("it is there").status()["dataChannels"]["messages"].as_u64() > Some(15)
+    );
+    let stuck = sent;
+    let mut heard = 0;
+    for _ in 0..100 {
+        while let Some(message) = scene.page.poll_message() {
+            assert_eq!((message.kind, message.bytes.len(), message.bytes[0]), (MessageKind::Binary, 100_000, heard));
+            heard += 1;
+        }
+        scene.run(MS(10));
+    }
+    assert!((20..200).contains(&stuck) && heard == sent, "{stuck} sent before it stood still, {heard} of {sent} heard");
 }
 
 #[test]
@@ -436,7 +469,8 @@ fn an_offer_of_a_browser_is_answered_with_sources() {
 #[test]
 fn what_can_not_be_answered_is_refused_with_its_reason() {
     let mut scene = Scene::unconnected("", Mode::Full);
-    let offer = scene.offer();
+    // Of media alone: data channels need no codec.
+    let offer = scene.offer().split("m=application").next().expect("what comes before").to_owned();
     for (from, to, reason) in [
         ("v=0", "v=1", "line 1"),
         ("a=rtcp-mux", "a=x", "NoRtcpMux"),
