@@ -1,5 +1,6 @@
-//! Offers in the style of browsers and libraries, written by hand, and what Chromium 156 really writes; and how an SFU
-//! answers them. Chromium takes the answer to its own offer, and the offer of `server.offer.sdp`.
+//! Offers in the style of browsers and libraries, written by hand, and what Chromium 156 and Firefox 153 really write; and
+//! how an SFU answers them. Chromium takes the answer to its own offer, and the offer of `server.offer.sdp`. Those of
+//! calls are as `peers/browsers` has seen them, with `echo.offer.sdp` by `examples/echo`.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +13,8 @@ use plenary_sdp::{
 
 use crate::parties::{LEVEL, MID, RID, TRANSPORT_CC, lines, names, section, sfu};
 
-pub(crate) const ALL: [&str; 6] = ["aiortc", "chromium", "chromium-156", "firefox", "pion", "safari"];
+pub(crate) const ALL: [&str; 8] =
+    ["aiortc", "chromium", "chromium-156", "chromium-156-call", "firefox", "firefox-153", "pion", "safari"];
 
 pub(crate) fn text(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.offer.sdp"));
@@ -21,6 +23,11 @@ pub(crate) fn text(name: &str) -> String {
 
 fn read(name: &str) -> Description {
     Description::parse(&text(name), &Limits::default()).unwrap()
+}
+
+fn file(name: &str) -> Description {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    Description::parse(&fs::read_to_string(path).unwrap(), &Limits::default()).unwrap()
 }
 
 #[test]
@@ -173,10 +180,6 @@ fn chromium_156_sends_three_layers_and_data() {
 
 #[test]
 fn chromium_156_answers_slots_and_layers() {
-    let file = |name: &str| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-        Description::parse(&fs::read_to_string(path).unwrap(), &Limits::default()).unwrap()
-    };
     let (offer, given) = (file("server.offer.sdp"), file("server.chromium-156.answer.sdp"));
     let negotiated = apply_answer(&offer, &given).unwrap();
     assert_eq!(negotiated.transport.unwrap().role, DtlsRole::Server);
@@ -189,4 +192,49 @@ fn chromium_156_answers_slots_and_layers() {
     assert_eq!(video.simulcast.to_string(), "recv q;h;f");
     assert_eq!((video.rids.len(), video.remote_sources.len()), (3, 0));
     assert!(matches!(negotiated.sections[5], Section::Data(_)));
+}
+
+#[test]
+fn firefox_153_has_one_fingerprint_for_all_and_pairs_of_sources() {
+    let offer = read("firefox-153");
+    assert!(offer.media.iter().all(|media| offer.transport(media).is_complete()));
+    let answered = answer(&offer, &sfu());
+    assert_eq!(names(section(&answered.negotiated.sections, 0)), ["109 opus"]);
+    let video = section(&answered.negotiated.sections, 1);
+    // A retransmission of RED, and ULPFEC without one, are none of ours.
+    assert_eq!(names(video), ["120 VP8 124", "121 VP9 125", "99 AV1 100"]);
+    assert_eq!(video.codecs[0].send.as_str(), "max-fs=12288;max-fr=60");
+    assert_eq!(video.remote_ssrc_groups[0].ssrcs, [4_042_324_078, 296_676_785]);
+    assert_eq!((video.direction, video.reduced_size, video.mixed_extensions), (Direction::SendRecv, true, true));
+    assert!(!section(&answered.negotiated.sections, 0).reduced_size);
+    let Section::Data(data) = &answered.negotiated.sections[2] else { panic!() };
+    assert_eq!(data.remote_max_message_size, 1_073_741_823);
+}
+
+#[test]
+fn chromium_156_calls_with_one_stream_each_way() {
+    let answered = answer(&read("chromium-156-call"), &sfu());
+    let video = section(&answered.negotiated.sections, 1);
+    assert_eq!(names(video), ["96 VP8 97", "108 H264 109", "98 VP9 99", "45 AV1 46"]);
+    assert_eq!((video.direction, video.simulcast.recv.len()), (Direction::SendRecv, 0));
+    assert_eq!(video.remote_ssrc_groups[0].ssrcs, [616_668_646, 2_995_017_959]);
+}
+
+#[test]
+fn browsers_answer_the_offer_of_an_example() {
+    let offer = file("echo.offer.sdp");
+    let [chromium, firefox] = ["echo.chromium-156.answer.sdp", "echo.firefox-153.answer.sdp"]
+        .map(|name| apply_answer(&offer, &file(name)).unwrap());
+    let all = ["96 VP8 97", "98 VP9 99", "100 H264 101", "102 AV1 103"];
+    assert_eq!(names(section(&chromium.sections, 1)), all);
+    // Its H264 is a download.
+    assert_eq!(names(section(&firefox.sections, 1)), [all[0], all[1], all[3]]);
+    for (negotiated, size) in [(&chromium, 262_144), (&firefox, 1_073_741_823)] {
+        assert_eq!(negotiated.transport.as_ref().unwrap().role, DtlsRole::Server);
+        let video = section(&negotiated.sections, 1);
+        assert_eq!((video.direction, video.remote_ssrc_groups[0].ssrcs.len()), (Direction::SendRecv, 2));
+        assert_eq!(video.extension_id(MID, true).map(|id| id.number()), Some(1));
+        let Section::Data(data) = &negotiated.sections[2] else { panic!() };
+        assert_eq!((data.remote_sctp_port, data.remote_max_message_size), (5_000, size));
+    }
 }
