@@ -199,6 +199,10 @@ impl Sctp {
             self.peer_tag = value.first_chunk().copied();
         }
         let is_answer = wire::chunks(&packet).next().is_some_and(|(kind, _)| kind == kind::INIT_ACK);
+        if is_answer && self.init_due.is_none() {
+            // RFC 9260 §5.2.3: discarded. Where INITs crossed, the peer may go on with both, as browsers do.
+            return Ok(());
+        }
         let handled = self.endpoint.handle(now, NOWHERE, None, None, packet);
         match (handled.ok_or(DataDropReason::Malformed)?, &mut self.association) {
             ((handle, DatagramEvent::NewAssociation(association)), none) => {

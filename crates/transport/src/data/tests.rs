@@ -466,6 +466,23 @@ fn whoever_begins_both_come_up() {
     assert_eq!(none.each_ref().map(|peer| peer.ended), [None, None]);
 }
 
+// RFC 9260 §5.2.1 has both go on where INITs cross, and so do browsers.
+#[test]
+fn an_answer_to_an_init_that_was_given_up_is_no_fault() {
+    let now = Lab::new().now;
+    let [mut data, mut peer, mut other] = [DtlsRole::Client, DtlsRole::Client, DtlsRole::Server].map(|role| {
+        let mut data = Data::new(DataConfig::default());
+        data.start(role, PEER, RETRANSMIT, now);
+        data
+    });
+    let (ours, theirs) = (data.next(now).unwrap(), peer.next(now).unwrap());
+    data.handle_packet(theirs, now);
+    other.handle_packet(ours, now);
+    data.handle_packet(other.next(now).expect("the answer to ours"), now);
+    assert_eq!(DataDropReason::ALL.map(|reason| data.dropped(reason)), [0; DataDropReason::COUNT]);
+    assert!(connect(&mut [data, peer], now), "by theirs");
+}
+
 /// A chunk of any type, with fields that are near what is right.
 fn chunk() -> impl Strategy<Value = (u8, u8, Vec<u8>, i32)> {
     let kinds = prop::sample::select(vec![0, 0, 0, 1, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 130, 130, 192, 194, 64]);
