@@ -14,7 +14,7 @@ const CM_80 = 'SRTP_AES128_CM_HMAC_SHA1_80';
 /** Options of the server, who offers, and what DTLS has to agree on: in 1.3 the DTLS client's first wish for SRTP. */
 export const CASES = [
   { name: 'the page offers', options: [], how: 'offer', dtls: DTLS_12, srtp: GCM_256, then: [talk, restart, talk] },
-  { name: 'the page offers, full ICE', options: ['--full'], how: 'offer', dtls: DTLS_12, srtp: GCM_256, then: [restart] },
+  { name: 'the page offers, full ICE', options: ['--full'], how: 'offer', dtls: DTLS_12, srtp: GCM_256, then: [more, restart] },
   { name: 'the server offers', options: [], how: 'answer', dtls: DTLS_12, srtp: GCM_256, then: [talk, restart] },
   { name: 'the server offers, full ICE', options: ['--full'], how: 'answer', dtls: DTLS_12, srtp: GCM_256, then: [] },
   {
@@ -79,6 +79,21 @@ async function talk(page) {
   assert.ok(status.dataChannels.messages > sizes.length, JSON.stringify(status.dataChannels));
 }
 
+/** Another picture in the same call: it gets a section and a source of its own. */
+async function more(page) {
+  await page.evaluate(async () => {
+    const canvas = document.createElement('canvas');
+    const context = canvas.getContext('2d');
+    setInterval(() => { context.fillRect(Math.random() * 300, Math.random() * 150, 9, 9); }, 50);
+    const stream = canvas.captureStream(15);
+    window.call.connection.addTrack(stream.getVideoTracks()[0], stream);
+    await window.call.offerAgain();
+  });
+  const { frames } = await until('two pictures come back', () => observe(page), ({ frames }) =>
+    frames?.length === 2 && frames.every(([, decoded]) => decoded > 10));
+  assert.notEqual(frames[0][0], frames[1][0]);
+}
+
 /** ICE restarts, and media goes on: it neither stops nor begins anew. */
 async function restart(page) {
   const look = () => observe(page);
@@ -139,6 +154,8 @@ function observe(page) {
       local: all.find(({ id }) => id === pair?.localCandidateId),
       audio: find('inbound-rtp', 'audio'),
       video: find('inbound-rtp', 'video'),
+      frames: all.filter(({ type, kind }) => type === 'inbound-rtp' && kind === 'video')
+        .map(({ ssrc, framesDecoded }) => [ssrc, framesDecoded]),
       sent: find('outbound-rtp', 'video'),
       ufrag: connection.remoteDescription?.sdp.match(/a=ice-ufrag:(\S+)/)[1],
     };
