@@ -1,5 +1,6 @@
 //! Routing among 100,000 agents, and what one check costs a lite agent.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -33,6 +34,20 @@ fn route_media_by_address(bencher: Bencher<'_, '_>) {
     bencher.bench_local(move || {
         number = (number + 7919) % AGENTS;
         black_box(mux.route(FLOW, peer(number), black_box(&[0x80, 96, 0, 0])))
+    });
+}
+
+/// The same question to the table that first comes to mind, to compare with.
+#[divan::bench(sample_size = 1000)]
+fn plain_hash_map_by_address(bencher: Bencher<'_, '_>) {
+    #[expect(clippy::disallowed_methods, reason = "it is what others would take")]
+    let (mut map, mut number) = (HashMap::new(), 0u32);
+    for number in 0..AGENTS {
+        map.insert((FLOW, peer(number)), AgentKey(number.into()));
+    }
+    bencher.bench_local(move || {
+        number = (number + 7919) % AGENTS;
+        black_box(map.get(&(FLOW, peer(number))).copied())
     });
 }
 

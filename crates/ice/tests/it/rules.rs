@@ -77,6 +77,44 @@ fn a_lite_agent_uses_a_pair_only_when_it_is_nominated() {
     assert_eq!((alone.selected(), alone.agent.state()), (Some(address("192.0.2.2:2000")), State::Completed));
 }
 
+/// When checks are sent in the next `span`, from the first on; each is answered if told so.
+fn times(alone: &mut Alone, span: u64, answered: bool) -> Vec<u128> {
+    let (begun, mut times) = (alone.now, Vec::new());
+    while alone.now - begun < ms(span) {
+        for (to, request) in alone.sent() {
+            times.push((alone.now - begun).as_millis());
+            if answered {
+                let response = raw::success(&request, [192, 0, 2, 1], 1000, PASSWORD);
+                assert_eq!(alone.receive(&to.to_string(), response), Ok(()));
+            }
+        }
+        alone.pass(ms(1));
+    }
+    times
+}
+
+// A departure from RFC 8445 §14.3; see the README.
+#[test]
+fn a_check_is_sent_again_each_50_ms_for_two_seconds() {
+    let mut alone = Alone::full(Role::Controlling);
+    alone.candidate("192.0.2.2:2000", 1);
+    let expected: Vec<_> = (0..=40).map(|number| 50 * number).chain((5..=8).map(|number| 500 * number)).collect();
+    assert_eq!(times(&mut alone, 4010, false), expected);
+}
+
+// The same for RFC 7675 §5.1, which asks for 5 s.
+#[test]
+fn the_pair_in_use_is_checked_each_500_ms() {
+    for role in [Role::Controlling, Role::Controlled] {
+        let mut alone = Alone::full(role);
+        alone.candidate("192.0.2.2:2000", 1);
+        times(&mut alone, 2000, true);
+        let checks = times(&mut alone, 10_000, true);
+        assert_eq!(checks.len(), 20, "{checks:?}");
+        assert!(checks.windows(2).all(|two| two[1] - two[0] == 500), "{checks:?}");
+    }
+}
+
 // RFC 8445 §6.1.4.2: triggered checks go before ordinary ones.
 #[test]
 fn a_triggered_check_goes_first() {
