@@ -46,7 +46,7 @@ impl From<Dtls> for DtlsVersions {
 /// A candidate names the address that it is reached at.
 fn address(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:0")?;
-    if address.ip().is_unspecified() {
+    if address.ip().is_unspecified() || address.ip().is_multicast() {
         return Err(format!("{} is no address that a peer could send to", address.ip()));
     }
     Ok(address)
@@ -71,7 +71,9 @@ mod tests {
 
     #[test]
     fn an_address_that_no_peer_can_use_is_refused() {
-        let error = parse("--udp 0.0.0.0:5000").unwrap_err().to_string();
-        assert!(error.contains("no address that a peer could send to"), "{error}");
+        for address in ["0.0.0.0:5000", "[::]:5000", "224.0.0.1:5000"] {
+            let error = parse(&format!("--udp {address}")).unwrap_err().to_string();
+            assert!(error.contains("no address that a peer could send to"), "{error}");
+        }
     }
 }
