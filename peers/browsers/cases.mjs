@@ -39,7 +39,9 @@ export async function run({ how, dtls, srtp, role = 'client', then }, browser, p
   const status = await page.evaluate(() => window.call.status());
   assert.deepEqual(status.dtls, { version: dtls.version, role: role === 'client' ? 'server' : 'client' });
   assert.equal(status.srtp, profile);
-  assert.deepEqual(status.dropped, {});
+  // A check that is answered late, on a busy machine, has been sent twice and is answered twice.
+  const { 'Ice(UnknownTransaction)': _late, ...dropped } = status.dropped;
+  assert.deepEqual(dropped, {});
   for (const step of then) await step(page);
   await end(page);
 }
