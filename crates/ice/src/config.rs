@@ -46,8 +46,8 @@ pub enum Policy {
 /// How an agent behaves, and what it may hold.
 ///
 /// With the limits as they are by default, a full agent under the worst of floods holds less than 160 kB: 100 pairs of
-/// 0.4 kB, 256 transactions of 0.2 kB, 112 candidates of 0.2 kB, 64 answers of 0.2 kB. A lite agent with one peer holds
-/// 2 kB.
+/// 0.4 kB, 256 transactions of 0.2 kB, 112 candidates of 0.2 kB, 64 answers of 0.2 kB, 100 paths without consent of
+/// 0.1 kB. A lite agent with one peer holds 2 kB.
 #[derive(Clone)]
 pub struct Config {
     /// 32 bytes from the operating system's random source, for this agent alone. Credentials, tie-breaker, transaction
@@ -92,7 +92,8 @@ pub struct Config {
     pub remote_candidates_max: u16,
     /// Addresses of the peer that only its checks told; those out of use make room. 16 by default.
     pub peer_reflexive_max: u16,
-    /// Pairs (RFC 8445 §6.1.2.5 recommends 100). The worst are left out.
+    /// Pairs (RFC 8445 §6.1.2.5 recommends 100). The worst are left out, but for one between relays. About as many paths
+    /// on which consent was lost are remembered besides, until a restart.
     pub pairs_max: u16,
     /// Requests of ours on the way at one time.
     pub transactions_max: u16,

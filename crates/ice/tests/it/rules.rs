@@ -263,6 +263,30 @@ fn renomination_values_rise_when_the_peer_understands_them() {
     assert_eq!(values, [1, 2]);
 }
 
+// A departure from RFC 8445 §8.1.1, where a nomination is said once: who has forgotten it hears it again.
+#[test]
+fn each_check_of_the_nominated_pair_says_so_and_no_other() {
+    for renomination in [true, false] {
+        let mut alone = Alone::new(config(1, Role::Controlling));
+        alone.parameters(renomination);
+        alone.candidate("192.0.2.2:2000", 2000);
+        alone.candidate("192.0.2.2:1999", 1999);
+        times(&mut alone, 1000, true);
+        let mut seen = [0, 0];
+        for _ in 0..30 {
+            let (to, keep) = alone.next_check();
+            let nominated = to.port() == 2000;
+            seen[usize::from(nominated)] += 1;
+            assert_eq!(raw::attribute(&keep, raw::USE_CANDIDATE), nominated.then(Vec::new), "to {to}");
+            let value = (nominated && renomination).then(|| vec![0, 0, 0, 1]);
+            assert_eq!(raw::attribute(&keep, raw::NOMINATION), value, "to {to}");
+            let response = raw::success(&keep, [192, 0, 2, 1], 1000, PASSWORD);
+            assert_eq!(alone.receive(&to.to_string(), response), Ok(()));
+        }
+        assert!(seen[0] >= 2 && seen[1] >= 20, "{seen:?}");
+    }
+}
+
 #[test]
 fn a_change_of_role_reorders_the_pairs() {
     let mut alone = Alone::full(Role::Controlling);
