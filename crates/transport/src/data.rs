@@ -219,7 +219,7 @@ impl Data {
                 break;
             }
         }
-        if let Some(sctp) = &mut self.sctp {
+        if let Some(sctp) = self.sctp.as_mut().filter(|_| self.ended.is_none()) {
             sctp.set_unread(self.unread_bytes);
         }
     }

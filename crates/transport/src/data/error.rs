@@ -55,7 +55,7 @@ pub enum DataCloseReason {
     Peer,
     /// The peer does not answer SCTP's handshake.
     NoAnswer,
-    /// The peer does not answer the reset of a stream.
+    /// The peer does not answer the reset of a stream, or refuses it.
     ResetFailed,
     /// The peer broke a rule of SCTP, or sent a message above `DataConfig::message_bytes_max`.
     Violation,

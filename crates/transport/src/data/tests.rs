@@ -393,6 +393,26 @@ fn the_peer_ends_it_by_abort_or_shutdown() {
     }
 }
 
+// What was not read can be read; the peer, who has no association any more, hears nothing of it.
+#[test]
+fn after_the_end_nothing_is_said() {
+    let mut lab = Lab::new();
+    lab.open(0).unwrap();
+    for number in 0..2000 {
+        lab.message(0, 1 + number, 53, &[7; 1000]);
+        lab.run(0);
+    }
+    assert_eq!(lab.last_window(), 0);
+    lab.send(&[(kind::ABORT, 0, vec![])]);
+    lab.run(0);
+    lab.came.clear();
+    let read = std::iter::from_fn(|| lab.data.poll_message()).count();
+    assert!(read > 900, "{read}");
+    lab.run(60_000);
+    lab.run(0);
+    assert!(lab.came.is_empty());
+}
+
 #[test]
 fn an_error_chunk_ends_nothing() {
     let mut lab = Lab::new();
