@@ -21,6 +21,10 @@ const IN_TIME: Duration = Duration::from_secs(3);
 
 #[derive(Arbitrary, Debug)]
 enum Operation<'a> {
+    /// All that is on its way arrives in order, but for those that are lost: a bit for each of the first 8 to each side.
+    Run {
+        lost: u16,
+    },
     /// One of the datagrams on their way to this side.
     Deliver {
         to: bool,
@@ -186,6 +190,17 @@ impl World {
 
     fn apply(&mut self, operation: &Operation<'_>) {
         match *operation {
+            Operation::Run { lost } => {
+                for to in [0, 1] {
+                    let coming = std::mem::take(&mut self.sides[to].coming);
+                    for (number, bytes) in coming.into_iter().enumerate() {
+                        if number >= 8 || lost >> (8 * to + number) & 1 == 0 {
+                            self.give(to, bytes);
+                        }
+                    }
+                }
+                self.pass(Duration::from_millis(10));
+            }
             Operation::Deliver { to, which } => {
                 if let Some(bytes) = self.take(to, which) {
                     self.give(to.into(), bytes);
