@@ -24,6 +24,9 @@ pub struct Config {
     pub session_tracks_max: usize,
     /// Slots of one session at most; up to 256. Default: 128.
     pub session_slots_max: usize,
+    /// Media sections of one session's descriptions at most: 256, which all tracks and slots fit in. Each takes about a
+    /// kilobyte, twice while an offer is in flight.
+    pub session_sections_max: usize,
     /// Subscriptions of one session at most, in slots or waiting for one. Default: 1024.
     pub session_subscriptions_max: usize,
 }
@@ -40,6 +43,7 @@ impl Config {
             room_sessions_max: 2000,
             session_tracks_max: 16,
             session_slots_max: 128,
+            session_sections_max: 256,
             session_subscriptions_max: 1024,
         }
     }

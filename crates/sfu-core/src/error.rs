@@ -25,6 +25,15 @@ pub enum Error {
     /// The subscriber takes no codec that the track is in.
     #[error("the subscriber does not take the codec of the track")]
     NoCommonCodec,
+    /// A room has each codec once, with well-formed parameters.
+    #[error("a codec twice, or malformed parameters")]
+    Codecs,
+    /// The room has no codec for this kind of media.
+    #[error("the room has no codec for this")]
+    NoCodec,
+    /// Nothing is or may be published in a section of this MID.
+    #[error("nothing is published in a section of this MID")]
+    NoSection,
     /// The session receives the track already.
     #[error("the session has subscribed to the track already")]
     Subscribed,
@@ -37,8 +46,8 @@ pub enum Error {
     /// A track needs one layer at least, and [`LAYERS_MAX`](crate::LAYERS_MAX) at most.
     #[error("a track has from 1 to 4 layers")]
     Layers,
-    /// A MID is a token of 1 to 16 bytes; a payload type is from 0 to 127.
-    #[error("not a MID or payload type that packets can carry")]
+    /// A MID is a token of 1 to 16 bytes; a payload type is from 0 to 127; a stream's name has up to 64 bytes.
+    #[error("not a MID or payload type that packets can carry, or a stream's name that is too long")]
     OutOfRange,
     /// Something about the transport.
     #[error("transport: {0}")]

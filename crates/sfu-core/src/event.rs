@@ -14,6 +14,37 @@ pub enum Event {
     Closed(SessionId, plenary_transport::CloseReason),
     /// What a slot shows has changed.
     Slot(SlotChange),
+    /// A client is to be told this description, and to answer it: [`Sfu::handle_answer`](crate::Sfu::handle_answer). There
+    /// is one at a time; what changes until it is answered comes with the next.
+    Offer {
+        /// Whose.
+        session: SessionId,
+        /// Goes with the answer. Counts up from 1.
+        version: u64,
+        /// The text.
+        sdp: String,
+    },
+    /// A client publishes what it was asked for, or what it offered by itself. What was published in that section before
+    /// is over.
+    Published {
+        /// Who.
+        session: SessionId,
+        /// What: [`Sfu::track`](crate::Sfu::track).
+        track: TrackId,
+        /// The section.
+        mid: String,
+    },
+    /// A client does not publish in this section: it has stopped, or does not do what it was asked for.
+    Unpublished {
+        /// Who.
+        session: SessionId,
+        /// What it published; `None` if it never did.
+        track: Option<TrackId>,
+        /// The section.
+        mid: String,
+    },
+    /// A subscription that waits for a slot gets none: the subscriber's answer has left out the track's codec.
+    NoCommonCodec(SubscriptionId),
 }
 
 /// What a slot shows from now on.
@@ -42,4 +73,6 @@ pub struct SlotContent {
     pub timestamp: Option<RtpTime>,
     /// The contributing source in its packets, if it is sound.
     pub csrc: Ssrc,
+    /// The slot beside it, of the same pair, has what belongs with it: the browser plays both in step.
+    pub synced: bool,
 }

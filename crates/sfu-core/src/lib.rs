@@ -7,6 +7,7 @@ mod extensions;
 mod frame;
 mod ids;
 mod log;
+mod negotiation;
 mod session;
 mod sfu;
 mod slot;
@@ -17,7 +18,8 @@ pub use error::{ConfigError, DropReason, Error};
 pub use event::{Event, SlotChange, SlotContent};
 pub use extensions::Extensions;
 pub use ids::{RoomId, SessionId, SubscriptionId, TrackId};
-pub use sfu::{Handled, LAYERS_MAX, LayerConfig, Publication, Sfu};
+pub use negotiation::{Answered, NegotiationError, PublishRequest, RoomCodec, RoomConfig};
+pub use sfu::{Handled, LAYERS_MAX, LayerConfig, Publication, Sfu, TrackInfo};
 pub use slot::{Format, SlotConfig};
 pub use track::Kind;
 

@@ -14,6 +14,7 @@ use plenary_transport::Transport;
 
 use crate::extensions::Extensions;
 use crate::ids::{RoomKey, SubscriptionKey, TrackKey};
+use crate::negotiation::Negotiation;
 use crate::slot::Slot;
 
 pub(crate) use incoming::{Incoming, Place};
@@ -27,7 +28,11 @@ pub(crate) use reports::Arrivals;
 pub(crate) struct Session {
     pub(crate) room: RoomKey,
     pub(crate) transport: Transport,
+    /// Ids of what it sends.
     pub(crate) extensions: Extensions,
+    /// Ids of what it takes.
+    pub(crate) sent_extensions: Extensions,
+    pub(crate) negotiation: Negotiation,
     /// What it publishes.
     pub(crate) tracks: Vec<TrackKey>,
     pub(crate) incoming: Incoming,
@@ -51,11 +56,19 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(room: RoomKey, transport: Transport, schedule: Schedule, ssrc: Ssrc) -> Self {
+    pub(crate) fn new(
+        room: RoomKey,
+        transport: Transport,
+        negotiation: Negotiation,
+        schedule: Schedule,
+        ssrc: Ssrc,
+    ) -> Self {
         Self {
             room,
             transport,
             extensions: Extensions::default(),
+            sent_extensions: Extensions::default(),
+            negotiation,
             tracks: Vec::new(),
             incoming: Incoming::default(),
             slots: Vec::new(),

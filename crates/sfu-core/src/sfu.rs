@@ -1,7 +1,10 @@
 //! The engine: it finds the session that a datagram is for, and asks those that have something to send.
 
+mod agreed;
 mod commands;
+mod placement;
 mod receive;
+mod signalling;
 mod transports;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -19,9 +22,9 @@ use slotmap::SlotMap;
 use crate::ids::{RoomKey, SessionId, SessionKey, SubscriptionKey, TrackKey};
 use crate::session::{Notes, Session};
 use crate::track::{Reader, Track};
-use crate::{Config, ConfigError, DropReason, Event, SlotChange, SlotContent};
+use crate::{Config, ConfigError, DropReason, Event, RoomCodec};
 
-pub use commands::{LAYERS_MAX, LayerConfig, Publication};
+pub use commands::{LAYERS_MAX, LayerConfig, Publication, TrackInfo};
 
 /// What became of a datagram. Media stays inside: it is `Consumed`.
 pub type Handled<'d> = plenary_wire::Handled<'d, DropReason>;
@@ -43,14 +46,17 @@ pub struct Sfu {
     /// Sessions that may have something to send.
     ready: VecDeque<SessionKey>,
     timers: BTreeSet<(Instant, SessionKey)>,
+    /// Sessions that want to make an offer.
+    offering: VecDeque<SessionKey>,
     events: VecDeque<Event>,
     dropped: [u64; DropReason::COUNT],
     notes: Notes,
 }
 
-/// A room: who is in it.
-#[derive(Debug, Default)]
+/// A room: who is in it, and in which codecs they speak.
+#[derive(Debug)]
 struct Room {
+    codecs: Vec<RoomCodec>,
     sessions: Vec<SessionKey>,
     tracks: Vec<TrackKey>,
 }
@@ -103,6 +109,7 @@ impl Sfu {
             news: Vec::new(),
             ready: VecDeque::new(),
             timers: BTreeSet::new(),
+            offering: VecDeque::new(),
             events: VecDeque::new(),
             dropped: [0; DropReason::COUNT],
             notes: Notes::default(),
@@ -228,9 +235,9 @@ impl Sfu {
         self.notes = notes;
     }
 
-    /// The next event.
+    /// The next event. Offers come last, and are made as they are asked for: what was commanded before is in them.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events.pop_front().or_else(|| self.make_offer())
     }
 
     /// Queues a session that may have something to send, and takes note of when it wants to be called.
@@ -253,27 +260,6 @@ impl Sfu {
             self.timers.extend(due.map(|due| (due, key)));
             session.due = due;
         }
-    }
-
-    fn tell_slot(&mut self, key: SessionKey, slot: u16, sent: Option<(u8, plenary_rtp::RtpTime)>) {
-        let Some(it) = self.sessions.get(key).and_then(|session| session.slots.get(usize::from(slot))) else { return };
-        let content = it.source().and_then(|source| {
-            let track = self.tracks.get(source.track)?;
-            Some(SlotContent {
-                subscription: crate::SubscriptionId(source.subscription),
-                track: crate::TrackId(source.track),
-                source: SessionId(track.session),
-                layer: sent.map(|(layer, _)| layer),
-                timestamp: sent.map(|(_, timestamp)| timestamp),
-                csrc: track.csrc,
-            })
-        });
-        let change = SlotChange { session: SessionId(key), mid: it.config.mid.clone(), content };
-        // One event for each slot: what was not asked for yet is out of date.
-        self.events.retain(
-            |event| !matches!(event, Event::Slot(known) if known.session == change.session && known.mid == change.mid),
-        );
-        self.events.push_back(Event::Slot(change));
     }
 }
 

@@ -13,6 +13,7 @@ use plenary_rtp::rtcp::{ReportBlock, SenderReport};
 use plenary_rtp::{ClockRate, RtpTime, SeqNo, Ssrc};
 use plenary_stream::{HistoryConfig, NtpClock, Retransmission, SendConfig, SendHistory, SendStream};
 
+use crate::SlotContent;
 use crate::ids::{SubscriptionKey, TrackKey};
 use crate::log::Position;
 use crate::track::{Kind, Track};
@@ -48,6 +49,8 @@ pub struct SlotConfig {
     pub ssrc: Ssrc,
     /// What is repeated goes out as this stream (RFC 4588); `None` for no retransmission.
     pub rtx_ssrc: Option<Ssrc>,
+    /// Audio and video slots of one number share a stream, and so are played in step by browsers; `None` if it is alone.
+    pub pair: Option<u16>,
     /// What the subscriber takes here.
     pub formats: Vec<Format>,
 }
@@ -76,6 +79,9 @@ pub(crate) struct Slot {
     history: SendHistory,
     stream: SendStream,
     source: Option<Source>,
+    /// What the page was told last.
+    pub(crate) told: Option<SlotContent>,
+    is_closed: bool,
 }
 
 /// One run of a source, from where it begins to where another takes its place.
@@ -159,6 +165,8 @@ impl Slot {
             history: SendHistory::new(history, now).expect("the default limits are within their ranges"),
             stream: SendStream::new(SendConfig { ssrc: config.ssrc, clock_rate }),
             source: None,
+            told: None,
+            is_closed: false,
             config,
         }
     }
@@ -179,6 +187,16 @@ impl Slot {
 
     pub(crate) fn detach(&mut self) -> Option<Source> {
         self.source.take()
+    }
+
+    /// It is over: another may take its place.
+    pub(crate) fn close(&mut self) {
+        self.is_closed = true;
+        self.config.mid.clear();
+    }
+
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.is_closed
     }
 
     /// Chooses the layer, or none. The one that is sent goes on until the other has a key frame.

@@ -32,6 +32,8 @@ pub(crate) struct Track {
     pub(crate) nack: bool,
     /// The payload is encrypted between the ends: it is not looked at.
     pub(crate) opaque: bool,
+    /// What it is played together with.
+    pub(crate) stream: String,
     pub(crate) layers: Vec<Layer>,
     pub(crate) subscriptions: Vec<SubscriptionKey>,
     /// Stands in packets of sound as their contributing source.

@@ -93,7 +93,7 @@ impl Session {
         limit: Limit,
         out: &mut Vec<u8>,
     ) -> bool {
-        let envelope = Envelope { extensions: &self.extensions, overhead };
+        let envelope = Envelope { extensions: &self.sent_extensions, overhead };
         while let Some((index, repair)) = self.repairs.queue.pop_front() {
             let Some(slot) = self.slots.get_mut(usize::from(index)) else { continue };
             let Some(track) = slot.track_of(&repair).and_then(|track| tracks.get(track)) else { continue };
@@ -150,7 +150,7 @@ impl Session {
         (overhead, out): (usize, &mut Vec<u8>),
     ) {
         let Some(slot) = self.slots.get_mut(usize::from(index)) else { return };
-        let envelope = Envelope { extensions: &self.extensions, overhead };
+        let envelope = Envelope { extensions: &self.sent_extensions, overhead };
         let start = out.len();
         while self.run.len() < limit.segments {
             let mut switched = None;

@@ -11,9 +11,10 @@ use super::{Room, Sfu, Subscription, agent_of};
 use crate::error::Error;
 use crate::extensions::Extensions;
 use crate::ids::{RoomId, SessionId, SessionKey, SubscriptionId, TrackId, TrackKey};
-use crate::session::{Place, SLOTS_MAX, Session};
-use crate::slot::{Beginnings, Slot, SlotConfig, Source};
-use crate::track::{Kind, Layer, Reader, Track};
+use crate::negotiation::{Negotiation, RoomConfig, Section};
+use crate::session::{Place, Session};
+use crate::slot::{Slot, SlotConfig};
+use crate::track::{Kind, Layer, Track};
 
 /// Encodings of one track at most: those of a simulcast.
 pub const LAYERS_MAX: usize = 4;
@@ -36,8 +37,33 @@ pub struct Publication {
     /// The payload is encrypted between the ends. It is then forwarded by headers, extensions and the dependency
     /// descriptor alone.
     pub opaque: bool,
+    /// What it is played together with: sound and pictures of one session with the same name here, and not the empty
+    /// one. Up to [`STREAM_MAX`](Self::STREAM_MAX) bytes.
+    pub stream: String,
     /// Its encodings, from 1 to [`LAYERS_MAX`].
     pub layers: Vec<LayerConfig>,
+}
+
+impl Publication {
+    /// Bytes of [`stream`](Self::stream) at most.
+    pub const STREAM_MAX: usize = 64;
+}
+
+/// What is published, to tell others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackInfo {
+    /// Who publishes it.
+    pub session: SessionId,
+    /// Sound or pictures.
+    pub kind: Kind,
+    /// In what.
+    pub codec: Codec,
+    /// See [`Publication::opaque`].
+    pub opaque: bool,
+    /// See [`Publication::stream`].
+    pub stream: String,
+    /// The RIDs of its layers, by number: their order says nothing of quality.
+    pub rids: Vec<Option<String>>,
 }
 
 /// One encoding of a track.
@@ -56,12 +82,14 @@ impl Sfu {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] if there are [`rooms_max`](crate::Config::rooms_max).
-    pub fn create_room(&mut self) -> Result<RoomId, Error> {
+    /// [`Error::Codecs`], or [`Error::Limit`] if there are [`rooms_max`](crate::Config::rooms_max).
+    pub fn create_room(&mut self, config: RoomConfig) -> Result<RoomId, Error> {
+        config.check()?;
         if self.rooms.len() >= self.config.rooms_max {
             return Err(Error::Limit("rooms_max"));
         }
-        Ok(RoomId(self.rooms.insert(Room::default())))
+        let room = Room { codecs: config.codecs, sessions: Vec::new(), tracks: Vec::new() };
+        Ok(RoomId(self.rooms.insert(room)))
     }
 
     /// Ends a room: all sessions in it leave.
@@ -95,7 +123,8 @@ impl Sfu {
         let schedule = ScheduleConfig { entropy: self.chance.next_u64(), ..ScheduleConfig::default() };
         let schedule = Schedule::new(schedule, now).expect("the default schedule is within its ranges");
         let ssrc = Ssrc(self.chance.next_u32());
-        let key = self.sessions.insert(Session::new(room.0, transport, schedule, ssrc));
+        let negotiation = Negotiation::new(self.chance.next_u64() >> 1);
+        let key = self.sessions.insert(Session::new(room.0, transport, negotiation, schedule, ssrc));
         if let Some(room) = self.rooms.get_mut(room.0) {
             room.sessions.push(key);
         }
@@ -114,7 +143,7 @@ impl Sfu {
         let it = self.sessions.get(session.0).ok_or(Error::NoSession)?;
         let (tracks, subscriptions, room) = (it.tracks.clone(), it.subscriptions.clone(), it.room);
         for track in tracks {
-            self.unpublish(TrackId(track), now)?;
+            self.remove_track(track, now)?;
         }
         for subscription in subscriptions {
             self.unsubscribe(SubscriptionId(subscription), now)?;
@@ -129,13 +158,14 @@ impl Sfu {
         Ok(())
     }
 
-    /// Says which header extension elements have which ids in this session.
+    /// Says which header extension elements have which ids in this session: those that it sends, and those that it takes.
     ///
     /// # Errors
     ///
     /// [`Error::NoSession`].
-    pub fn set_extensions(&mut self, session: SessionId, extensions: Extensions) -> Result<(), Error> {
-        self.sessions.get_mut(session.0).ok_or(Error::NoSession)?.extensions = extensions;
+    pub fn set_extensions(&mut self, session: SessionId, sends: Extensions, takes: Extensions) -> Result<(), Error> {
+        let it = self.sessions.get_mut(session.0).ok_or(Error::NoSession)?;
+        (it.extensions, it.sent_extensions) = (sends, takes);
         Ok(())
     }
 
@@ -151,7 +181,7 @@ impl Sfu {
         if it.tracks.len() >= self.config.session_tracks_max {
             return Err(Error::Limit("session_tracks_max"));
         }
-        let Publication { kind, codec, payload_type, rtx_payload_type, nack, opaque, .. } = publication;
+        let Publication { kind, codec, payload_type, rtx_payload_type, nack, opaque, stream, .. } = publication;
         let mut layers: Vec<_> = publication.layers.iter().map(|layer| Layer::new(kind, layer.rid.clone())).collect();
         for (layer, config) in layers.iter_mut().zip(&publication.layers) {
             if let Some(ssrc) = config.ssrc {
@@ -168,6 +198,7 @@ impl Sfu {
             rtx_payload_type,
             nack,
             opaque,
+            stream,
             layers,
             subscriptions,
             csrc,
@@ -190,22 +221,34 @@ impl Sfu {
         Ok(TrackId(key))
     }
 
-    /// Takes a track back. Who receives it has an empty slot.
+    /// Takes a track back. Who receives it has an empty slot. If it came of a description, the next offer ends its section.
     ///
     /// # Errors
     ///
     /// [`Error::NoTrack`].
     pub fn unpublish(&mut self, track: TrackId, now: Instant) -> Result<(), Error> {
-        let subscriptions = self.tracks.get(track.0).ok_or(Error::NoTrack)?.subscriptions.clone();
+        let session = self.tracks.get(track.0).ok_or(Error::NoTrack)?.session;
+        let sections = self.sessions.get(session).into_iter().flat_map(|it| &it.negotiation.sections);
+        let is_its = |section: &&Section| {
+            section.publishing().and_then(|it| it.published.as_ref()).is_some_and(|(known, _)| *known == track.0)
+        };
+        match sections.into_iter().find(is_its).map(|section| section.mid.as_str().to_owned()) {
+            Some(mid) => self.stop_publishing(SessionId(session), &mid, now),
+            None => self.remove_track(track.0, now),
+        }
+    }
+
+    pub(super) fn remove_track(&mut self, track: TrackKey, now: Instant) -> Result<(), Error> {
+        let subscriptions = self.tracks.get(track).ok_or(Error::NoTrack)?.subscriptions.clone();
         for subscription in subscriptions {
             self.unsubscribe(SubscriptionId(subscription), now)?;
         }
-        let Some(it) = self.tracks.remove(track.0) else { return Err(Error::NoTrack) };
+        let Some(it) = self.tracks.remove(track) else { return Err(Error::NoTrack) };
         if let Some(session) = self.sessions.get_mut(it.session) {
-            session.tracks.retain(|known| *known != track.0);
-            session.incoming.remove(track.0);
+            session.tracks.retain(|known| *known != track);
+            session.incoming.remove(track);
             if let Some(room) = self.rooms.get_mut(session.room) {
-                room.tracks.retain(|known| *known != track.0);
+                room.tracks.retain(|known| *known != track);
             }
         }
         Ok(())
@@ -220,24 +263,30 @@ impl Sfu {
         Ok(self.rooms.get(room.0).ok_or(Error::NoRoom)?.tracks.iter().copied().map(TrackId))
     }
 
+    /// What a track is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTrack`].
+    pub fn track(&self, track: TrackId) -> Result<TrackInfo, Error> {
+        let it = self.tracks.get(track.0).ok_or(Error::NoTrack)?;
+        Ok(TrackInfo {
+            session: SessionId(it.session),
+            kind: it.kind,
+            codec: it.codec,
+            opaque: it.opaque,
+            stream: it.stream.clone(),
+            rids: it.layers.iter().map(|layer| layer.rid.clone()).collect(),
+        })
+    }
+
     /// Adds a slot to those that a session receives in. Sound is to be added first: lower slots are sent first.
     ///
     /// # Errors
     ///
     /// [`Error::NoSession`], [`Error::OutOfRange`], [`Error::InUse`], or [`Error::Limit`] of `session_slots_max`.
     pub fn add_slot(&mut self, session: SessionId, config: SlotConfig, now: Instant) -> Result<(), Error> {
-        let it = self.sessions.get_mut(session.0).ok_or(Error::NoSession)?;
-        if it.slots.len() >= self.config.session_slots_max.min(SLOTS_MAX) {
-            return Err(Error::Limit("session_slots_max"));
-        }
-        check_slot(&config, it)?;
-        let begin = Beginnings {
-            sequence_number: self.chance.next_u32() as u16,
-            rtx_sequence_number: self.chance.next_u32() as u16,
-            timestamp: self.chance.next_u32(),
-            picture_id: self.chance.next_u32() as u16,
-        };
-        it.slots.push(Slot::new(config, &begin, now));
+        self.open_slot(session.0, config, now)?;
         self.fill_slots(session.0, now);
         Ok(())
     }
@@ -262,8 +311,7 @@ impl Sfu {
         if it.subscriptions.len() >= self.config.session_subscriptions_max {
             return Err(Error::Limit("session_subscriptions_max"));
         }
-        let mut slots = it.slots.iter().filter(|slot| slot.config.kind == published.kind).peekable();
-        if slots.peek().is_some() && !slots.any(|slot| slot.format(published.codec).is_some()) {
+        if it.lacks(published.kind, published.codec) {
             return Err(Error::NoCommonCodec);
         }
         let subscription = Subscription { session: session.0, track: track.0, slot: None, layer: Some(0) };
@@ -284,17 +332,13 @@ impl Sfu {
         let it = self.subscriptions.remove(subscription.0).ok_or(Error::NoSubscription)?;
         if let Some(track) = self.tracks.get_mut(it.track) {
             track.subscriptions.retain(|known| *known != subscription.0);
-            for layer in &mut track.layers {
-                layer.readers.retain(|reader| (reader.session, Some(reader.slot)) != (it.session, it.slot));
-            }
         }
         if let Some(session) = self.sessions.get_mut(it.session) {
             session.subscriptions.retain(|known| *known != subscription.0);
             session.waiting.retain(|known| *known != subscription.0);
-            if let Some(slot) = it.slot {
-                session.slots[usize::from(slot)].detach();
-                self.tell_slot(it.session, slot, None);
-            }
+        }
+        if let Some(slot) = it.slot {
+            self.vacate(it.session, slot);
         }
         self.fill_slots(it.session, now);
         Ok(())
@@ -319,49 +363,6 @@ impl Sfu {
             self.tell_slot(session, slot, None);
         }
         Ok(())
-    }
-
-    /// Puts subscriptions that wait into slots that are free, as long as there are some.
-    fn fill_slots(&mut self, key: SessionKey, now: Instant) {
-        let Some(session) = self.sessions.get(key) else { return };
-        for subscription in session.waiting.clone() {
-            let Some(it) = self.subscriptions.get(subscription) else { continue };
-            let (track_key, layer) = (it.track, it.layer);
-            let Some(track) = self.tracks.get(track_key) else { continue };
-            let Some(session) = self.sessions.get_mut(key) else { return };
-            let free = (0..).zip(&session.slots).find_map(|(index, slot)| {
-                let is_free = slot.config.kind == track.kind && slot.source().is_none();
-                slot.format(track.codec).filter(|_| is_free).map(|format| (index, format))
-            });
-            let Some((index, format)) = free else { continue };
-            session.waiting.retain(|known| *known != subscription);
-            session.slots[usize::from(index)].attach(Source::new(subscription, track_key, format, track.csrc));
-            if let Some(it) = self.subscriptions.get_mut(subscription) {
-                it.slot = Some(index);
-            }
-            self.tell_slot(key, index, None);
-            self.read(key, index, layer, now);
-        }
-    }
-
-    /// Lets a slot read this layer of what is in it.
-    fn read(&mut self, key: SessionKey, slot: u16, layer: Option<u8>, now: Instant) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let Some(it) = session.slots.get_mut(usize::from(slot)) else { return };
-        it.want(layer);
-        let current = it.current();
-        let Some(track) = it.source().map(|source| source.track) else { return };
-        session.mark(slot);
-        let reader = Reader { session: key, slot };
-        let layers = self.tracks.get_mut(track).map(|track| track.layers.iter_mut());
-        for (index, it) in (0..).zip(layers.into_iter().flatten()) {
-            it.readers.retain(|known| *known != reader);
-            if Some(index) == layer || Some(index) == current {
-                it.readers.push(reader);
-            }
-        }
-        self.queue(key);
-        self.settle_timer(key, now);
     }
 
     pub(super) fn stop_reading(&mut self, key: SessionKey, slot: u16, layer: u8) {
@@ -408,6 +409,9 @@ fn check_publication(publication: &Publication, session: &Session) -> Result<(),
     if publication.layers.is_empty() || publication.layers.len() > LAYERS_MAX {
         return Err(Error::Layers);
     }
+    if publication.stream.len() > Publication::STREAM_MAX {
+        return Err(Error::OutOfRange);
+    }
     if publication.payload_type > 127 || publication.rtx_payload_type.is_some_and(|number| number > 127) {
         return Err(Error::OutOfRange);
     }
@@ -424,7 +428,7 @@ fn check_publication(publication: &Publication, session: &Session) -> Result<(),
     Ok(())
 }
 
-fn check_slot(config: &SlotConfig, session: &Session) -> Result<(), Error> {
+pub(super) fn check_slot(config: &SlotConfig, session: &Session) -> Result<(), Error> {
     let is_mid =
         config.mid.is_empty() || plenary_rtp::extension::Mid::new(&config.mid).is_ok() && config.mid.len() <= 16;
     let types = config.formats.iter().flat_map(|format| [Some(format.payload_type), format.rtx_payload_type]);

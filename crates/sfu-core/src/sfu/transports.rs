@@ -60,6 +60,8 @@ impl Sfu {
     pub fn set_remote(&mut self, session: SessionId, parameters: Parameters, now: Instant) -> Result<(), Error> {
         let it = self.sessions.get_mut(session.0).ok_or(Error::NoSession)?;
         it.transport.set_remote(parameters, now)?;
+        // It may have restarted ICE.
+        self.route(session.0);
         self.settle(session.0, now);
         Ok(())
     }
@@ -81,16 +83,23 @@ impl Sfu {
         Ok(taken)
     }
 
-    /// Restarts ICE of a session: its [`local_parameters`](Self::local_parameters) are new, and for its peer. Media goes
-    /// on over the path that there is.
+    /// Restarts ICE of a session: its [`local_parameters`](Self::local_parameters) are new, and for its peer, whom an offer
+    /// tells them if there were offers before. While one is in flight it is done once that is answered. Media goes on over
+    /// the path that there is.
     ///
     /// # Errors
     ///
     /// [`Error::NoSession`].
     pub fn restart_ice(&mut self, session: SessionId, now: Instant) -> Result<(), Error> {
         let it = self.sessions.get_mut(session.0).ok_or(Error::NoSession)?;
+        it.negotiation.restart_next = it.negotiation.in_flight.is_some();
+        if it.negotiation.restart_next {
+            return Ok(());
+        }
+        it.negotiation.restarted = !it.negotiation.sections.is_empty();
         it.transport.restart(now);
         self.route(session.0);
+        self.want_offer(session.0);
         self.settle(session.0, now);
         Ok(())
     }

@@ -113,6 +113,7 @@ impl Bench {
                     rtx_payload_type: Some(97),
                     nack: true,
                     opaque: false,
+                    stream: String::new(),
                     layers: (0..2).map(|_| Layer::new(Kind::Video, None)).collect(),
                     subscriptions: Vec::new(),
                     csrc: Ssrc(7),
@@ -132,6 +133,7 @@ impl Bench {
             mid: "v0".into(),
             ssrc: Ssrc(5),
             rtx_ssrc: Some(Ssrc(6)),
+            pair: None,
             formats: vec![VP8],
         };
         let begin = Beginnings {

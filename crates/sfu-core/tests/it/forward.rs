@@ -2,7 +2,7 @@
 
 use plenary_rtp::rtcp::{self, NackWriter, Packet as Rtcp, Pli, ReceiverReport};
 use plenary_rtp::{Packet, SeqNo, Ssrc};
-use plenary_sfu_core::{Error, Event};
+use plenary_sfu_core::{Error, Event, RoomConfig};
 
 use crate::lab::{Lab, ms};
 
@@ -191,7 +191,7 @@ fn mistakes_of_the_caller_are_told() {
     let session = lab.clients[1].session;
     let track = lab.sfu.tracks(lab.room).unwrap().next().unwrap();
     assert_eq!(lab.sfu.subscribe(session, track, lab.now), Err(Error::Subscribed));
-    let other = lab.sfu.create_room().unwrap();
+    let other = lab.sfu.create_room(RoomConfig::default()).unwrap();
     let stranger = lab.sfu.join(other, lab.now).unwrap();
     assert_eq!(lab.sfu.subscribe(stranger, track, lab.now), Err(Error::OtherRoom));
     lab.sfu.leave(lab.clients[0].session, lab.now).unwrap();

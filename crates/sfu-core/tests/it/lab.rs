@@ -10,7 +10,7 @@ use plenary_netsim::base;
 use plenary_rtp::payload::{Codec, PictureId, vp8};
 use plenary_rtp::{Header, NtpTime, PacketWriter, RtpTime, SeqNo, Ssrc};
 use plenary_sfu_core::{
-    Config, Event, Format, Kind, LayerConfig, Publication, RoomId, SessionId, Sfu, SlotConfig, TrackId,
+    Config, Event, Format, Kind, LayerConfig, Publication, RoomConfig, RoomId, SessionId, Sfu, SlotConfig, TrackId,
 };
 use plenary_transport::{Certificate, DtlsVersions, Transport};
 use plenary_wire::{Datagram, Ecn, FlowId, Handled, Limit, PacketKind};
@@ -75,18 +75,23 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new() -> Self {
+        Self::with(RoomConfig::default())
+    }
+
+    /// With a room of these codecs.
+    pub(crate) fn with(room: RoomConfig) -> Self {
         let now = base();
         let mut transport = plenary_transport::Config::new(certificate(0), [1; 32]);
         transport.ice.mode = Mode::Lite;
         transport.dtls_server = DtlsVersions::Dtls12;
         let config = Config::new(transport, vec![(FlowId(0), server())], NtpTime::from_unix(ms(1_800_000_000_000)));
         let mut sfu = Sfu::new(config, now).unwrap();
-        let room = sfu.create_room().unwrap();
+        let room = sfu.create_room(room).unwrap();
         Self { sfu, room, clients: Vec::new(), now, events: Vec::new(), runs: Vec::new() }
     }
 
-    /// A peer joins and connects. The answer is its number.
-    pub(crate) fn join(&mut self) -> usize {
+    /// A peer joins, and has a transport. The answer is its number.
+    pub(crate) fn enter(&mut self) -> usize {
         let session = self.sfu.join(self.room, self.now).unwrap();
         let number = self.clients.len();
         let [high, low] = (number as u16).to_be_bytes();
@@ -98,15 +103,13 @@ impl Lab {
         let mut transport = Transport::new(config, self.now).unwrap();
         transport.add_local_candidate(LocalCandidate::host(FlowId(0), address), self.now).unwrap();
         transport.end_local_candidates(self.now);
-        transport.set_remote(self.sfu.local_parameters(session).unwrap(), self.now).unwrap();
-        for candidate in self.sfu.local_candidates(session).unwrap() {
-            transport.add_remote_candidate(candidate, self.now);
-        }
-        transport.end_remote_candidates(self.now);
-        let parameters = transport.local_parameters();
-        self.sfu.set_remote(session, parameters, self.now).unwrap();
         let (rtp, rtcp, outbox) = (Vec::new(), Vec::new(), VecDeque::new());
         self.clients.push(Client { transport, address, session, rtp, rtcp, outbox });
+        number
+    }
+
+    /// Time passes until a peer that was told of the engine, and the other way round, is connected.
+    pub(crate) fn connect(&mut self, number: usize) {
         for _ in 0..50 {
             if self.clients[number].transport.profile().is_some() {
                 break;
@@ -114,6 +117,19 @@ impl Lab {
             self.run(ms(10));
         }
         assert!(self.clients[number].transport.profile().is_some(), "client {number} is connected");
+    }
+
+    /// A peer joins and connects, without descriptions. The answer is its number.
+    pub(crate) fn join(&mut self) -> usize {
+        let number = self.enter();
+        let Client { transport, session, .. } = &mut self.clients[number];
+        transport.set_remote(self.sfu.local_parameters(*session).unwrap(), self.now).unwrap();
+        for candidate in self.sfu.local_candidates(*session).unwrap() {
+            transport.add_remote_candidate(candidate, self.now);
+        }
+        transport.end_remote_candidates(self.now);
+        self.sfu.set_remote(*session, transport.local_parameters(), self.now).unwrap();
+        self.connect(number);
         number
     }
 
@@ -205,6 +221,7 @@ impl Lab {
             rtx_payload_type: Some(97),
             nack: true,
             opaque: false,
+            stream: String::new(),
             layers,
         };
         let track = self.sfu.publish(self.clients[client].session, publication, self.now).unwrap();
@@ -217,6 +234,7 @@ impl Lab {
             mid: format!("v{number}"),
             ssrc: Ssrc(100 + number),
             rtx_ssrc: Some(Ssrc(200 + number)),
+            pair: None,
             formats: vec![VP8],
         };
         self.sfu.add_slot(self.clients[client].session, config, self.now).unwrap();

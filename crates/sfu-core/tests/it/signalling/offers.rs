@@ -1,0 +1,75 @@
+//! What the engine offers.
+
+use plenary_sfu_core::{Answered, Error, Event, SlotContent, TrackId};
+
+use super::page::{Page, camera, microphone};
+use crate::lab::{Lab, ms};
+
+fn published(lab: &Lab) -> Vec<(String, TrackId)> {
+    let events = lab.events.iter().filter_map(|event| match event {
+        Event::Published { mid, track, .. } => Some((mid.clone(), *track)),
+        _ => None,
+    });
+    events.collect()
+}
+
+/// What a slot shows, as the page was told last.
+pub(super) fn shown(lab: &Lab, page: &Page, mid: &str) -> Option<SlotContent> {
+    let told = lab.events.iter().rev().find_map(|event| match event {
+        Event::Slot(change) if change.session == page.session && change.mid == mid => Some(change.content),
+        _ => None,
+    });
+    told.flatten()
+}
+
+#[test]
+fn two_pages_publish_and_receive_by_descriptions_alone() {
+    let mut lab = Lab::new();
+    let mut pages = [Page::enter(&mut lab), Page::enter(&mut lab)];
+    for page in &mut pages {
+        assert_eq!(lab.sfu.ask_to_publish(page.session, microphone()).unwrap(), "p0");
+        assert_eq!(lab.sfu.ask_to_publish(page.session, camera()).unwrap(), "p1");
+        lab.sfu.set_slots(page.session, 2, 3).unwrap();
+        assert_eq!(page.settle(&mut lab), Some(1));
+        assert_eq!(page.offer(&mut lab), None, "one round for all of it");
+    }
+    pages.iter().for_each(|page| lab.connect(page.number));
+    let tracks = published(&lab);
+    let mids: Vec<_> = tracks.iter().map(|(mid, _)| mid.as_str()).collect();
+    assert_eq!(mids, ["p0", "p1", "p0", "p1"]);
+    let info = lab.sfu.track(tracks[1].1).unwrap();
+    assert_eq!((info.session, info.stream.as_str()), (pages[0].session, "camera"));
+    assert_eq!(info.rids, ["q", "h", "f"].map(|rid| Some(rid.to_owned())));
+    for (_, track) in &tracks[..2] {
+        lab.sfu.subscribe(pages[1].session, *track, lab.now).unwrap();
+    }
+    lab.run(ms(10));
+    let [sound, picture] = ["a0", "v0"].map(|mid| shown(&lab, &pages[1], mid).unwrap());
+    assert_eq!((sound.track, picture.track), (tracks[0].1, tracks[1].1));
+    assert!(sound.synced && picture.synced, "{sound:?} {picture:?}");
+}
+
+#[test]
+fn what_changes_while_an_offer_is_in_flight_comes_with_the_next() {
+    let mut lab = Lab::new();
+    let mut page = Page::enter(&mut lab);
+    lab.sfu.ask_to_publish(page.session, microphone()).unwrap();
+    let (first, offer) = page.offer(&mut lab).unwrap();
+    lab.sfu.ask_to_publish(page.session, camera()).unwrap();
+    lab.sfu.set_slots(page.session, 1, 1).unwrap();
+    assert_eq!(page.offer(&mut lab), None);
+    assert_eq!(lab.sfu.offer_in_flight(page.session), Ok(Some((1, offer.clone()))));
+    let answer = page.answer(&mut lab, &offer);
+    assert_eq!(lab.sfu.handle_answer(page.session, first, &answer, lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.handle_answer(page.session, first, &answer, lab.now), Ok(Answered::Stale));
+    let (second, offer) = page.offer(&mut lab).unwrap();
+    assert_eq!(lab.sfu.handle_answer(page.session, first, &answer, lab.now), Ok(Answered::Stale));
+    assert_eq!(lab.sfu.offer_in_flight(page.session).unwrap().unwrap().0, second);
+    let answer = page.answer(&mut lab, &offer);
+    assert_eq!(lab.sfu.handle_answer(page.session, second, &answer, lab.now), Ok(Answered::Applied));
+    page.drain(&mut lab);
+    assert_eq!(published(&lab).len(), 2, "the microphone goes on as it was");
+    assert_eq!(lab.sfu.set_slots(page.session, 1, 1), Ok(()));
+    assert_eq!(page.offer(&mut lab), None, "nothing changed");
+    assert_eq!(lab.sfu.set_slots(page.session, 0, 129), Err(Error::Limit("session_slots_max")));
+}
