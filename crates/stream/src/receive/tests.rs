@@ -317,6 +317,87 @@ fn a_restart_is_a_new_life_of_the_counts_and_asks_for_the_packet_that_hinted_at_
     assert_eq!((story.stream.counters().jumps, story.stream.counters().restarts), (1, 1));
 }
 
+// RFC 3550 §8.2: two sources with one SSRC. Packet by packet the one that was first is heard; in bursts they take turns.
+#[test]
+fn of_two_sources_with_one_ssrc_the_numbers_still_only_grow() {
+    let mut story = Story::new(NackConfig::default());
+    for step in 0..200u16 {
+        let received = story.packet(step.into(), 1000 + step);
+        assert_eq!(received, Received::New { seq: ExtendedSeqNo(0x1_0000 + 1000 + u64::from(step)), gap: 0 });
+        assert_eq!(story.packet(step.into(), 40_000 + step), Received::Jump);
+    }
+    assert_eq!((story.stream.counters().restarts, story.stream.missing()), (0, 0));
+
+    let (mut settled, mut newest) = (story.stream.settled(), story.stream.newest());
+    for burst in 0..100u16 {
+        let first = if burst % 2 == 0 { 50_000 } else { 2_000 } + burst * 5;
+        for step in 0..5 {
+            story.packet(200 + u64::from(burst), first + step);
+            let before = (settled, newest);
+            (settled, newest) = (story.stream.settled(), story.stream.newest());
+            assert!((settled, newest) >= before && story.stream.missing() <= 1);
+        }
+        story.asked(200 + u64::from(burst));
+    }
+    let counters = story.stream.counters();
+    assert_eq!((counters.restarts, counters.jumps), (100, 200 + 100));
+    assert!(counters.asked <= 100, "the packet that hinted, each time");
+}
+
+// What a sender can make us do by leaping: a list of the size that was said, asked for at the pace that was said.
+#[test]
+fn a_sender_that_leaps_costs_a_bounded_list_at_a_bounded_pace() {
+    let config = NackConfig::default();
+    let mut story = Story::new(config);
+    let (mut number, mut bytes, mut writes) = (0u16, 0, 0);
+    for ms in 0..1000 {
+        number = number.wrapping_add(config.listed_max + 1);
+        story.packet(ms, number);
+        assert!(story.stream.missing() <= config.listed_max.into());
+        let (now, mut out) = (story.at(ms), Vec::new());
+        while story.stream.write_nack(Ssrc(1), now, 1200, &mut out).unwrap() {
+            writes += 1;
+        }
+        bytes += out.len();
+        story.stream.handle_timeout(now);
+    }
+    // Every 5 ms two NACKs for 512 numbers in a row: 31 pairs in all, each pair 4 bytes.
+    assert_eq!((writes, bytes), (400, 200 * (2 * 12 + 31 * 4)));
+    assert_eq!(story.stream.counters().asked, 200 * u64::from(config.listed_max));
+}
+
+// A peer decides what the round trip is. Longest: 10 s. Shortest: none at all.
+#[test]
+fn any_round_trip_leaves_the_pace_and_the_patience_in_bounds() {
+    for (round_trip, asks, given_up_at) in
+        [(Duration::ZERO, 5, 50), (MS(10_000), 1, 200), (Duration::MAX, 1, 200), (Duration::from_nanos(1), 5, 51)]
+    {
+        let mut story = Story::new(NackConfig::default());
+        story.stream.set_round_trip(round_trip);
+        story.packets(0, [1, 3]);
+        let mut asked = 0;
+        let given_up = (0..1000).find(|ms| {
+            let gone = story.given_up(*ms);
+            asked += story.asked(*ms).len();
+            gone.is_some()
+        });
+        assert_eq!((asked, given_up, story.timeout()), (asks, Some(given_up_at), None), "{round_trip:?}");
+    }
+}
+
+// Trap: the `now` of a packet may be read before that of the timer that ran ahead of it.
+#[test]
+fn a_time_that_goes_back_asks_and_gives_up_as_before() {
+    let mut story = Story::new(NackConfig::default());
+    story.packets(100, [1, 3]);
+    assert_eq!(story.asked(100), [2]);
+    story.packets(90, [5]);
+    story.stream.handle_timeout(story.at(80));
+    assert_eq!((story.stream.missing(), story.asked(104)), (2, vec![]));
+    assert_eq!(story.asked(105), [4]);
+    assert_eq!((story.given_up(249), story.given_up(250)), (None, Some(6)), "in the order of their numbers");
+}
+
 // A padding-only packet takes a number of the stream and repeats the timestamp before it, seconds later.
 #[test]
 fn padding_only_packets_are_received_packets_without_payload_or_jitter() {
