@@ -98,6 +98,55 @@ impl Media {
 ///
 /// Sections that were in an earlier offer keep their place and their name (RFC 3264 §8); one that is given up is
 /// [`rejected`](Media::rejected). The next offer has [`Origin::next`] if anything changed.
+///
+/// ```
+/// use plenary_sdp::codec::Codec;
+/// use plenary_sdp::offer_answer::{DtlsRole, LocalTransport, RtpMedia, Section, apply_answer, offer};
+/// use plenary_sdp::*;
+///
+/// let codec = |number, name, parameters| {
+///     let format = Format { encoding: Token::new(name)?, clock_rate: 90_000, channels: None };
+///     let (payload_type, parameters) = (PayloadType::new(number)?, Parameters::new(parameters)?);
+///     Ok::<_, Error>(Codec { payload_type, format, parameters, feedback: vec![Feedback::Nack] })
+/// };
+/// // A video section that we send in, with retransmissions, and both of its sources named.
+/// let slot = RtpMedia {
+///     kind: MediaKind::Video,
+///     mid: Mid::new("0")?,
+///     direction: Direction::SendOnly,
+///     codecs: vec![codec(96, "VP8", "")?, codec(97, "rtx", "apt=96")?],
+///     extensions: Vec::new(),
+///     rids: Vec::new(),
+///     simulcast: Simulcast::default(),
+///     msids: vec![Msid { stream: Some(Word::new("slot-0")?), track: None }],
+///     sources: [1, 2].map(|ssrc| Source { ssrc, attribute: SourceAttribute::Cname(Text::new("us").unwrap()) }).to_vec(),
+///     ssrc_groups: vec![SsrcGroup { semantics: GroupSemantics::Fid, ssrcs: vec![1, 2] }],
+/// };
+/// let transport = LocalTransport {
+///     ufrag: IceUfrag::new("ours")?,
+///     pwd: IcePwd::new("ourPasswordOurPassword")?,
+///     ice_lite: true,
+///     ice_options: Vec::new(),
+///     fingerprints: vec![Fingerprint::new(HashFunction::Sha256, &[0xab; 32])?],
+///     preferred_role: DtlsRole::Server, // of answers; an offer leaves it to the other side
+///     candidates: vec![Text::new("1 1 udp 2130706431 192.0.2.1 3478 typ host")?],
+///     end_of_candidates: true,
+///     in_every_section: true,
+/// };
+/// let offer = offer(Origin::new(1), &transport, vec![slot.into_media()]);
+/// assert!(offer.to_string().contains("a=ssrc-group:FID 1 2\r\na=ssrc:1 cname:us\r\n"));
+///
+/// let answer = "v=0\r\no=- 9 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+///     m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:0\r\na=recvonly\r\na=rtcp-mux\r\n\
+///     a=ice-ufrag:them\r\na=ice-pwd:theirPasswordTheirPassw\r\na=setup:active\r\n\
+///     a=fingerprint:sha-1 4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB\r\n\
+///     a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n";
+/// let agreed = apply_answer(&offer, &Description::parse(answer, &Limits::default())?)?;
+/// let Section::Rtp(video) = &agreed.sections[0] else { panic!("accepted") };
+/// assert_eq!((video.direction, video.codecs[0].rtx), (Direction::SendOnly, Some(PayloadType::new(97)?)));
+/// assert_eq!(agreed.transport.expect("accepted").role, DtlsRole::Server);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn offer(origin: Origin, transport: &LocalTransport, media: Vec<Media>) -> Description {
     let mids = media.iter().filter(|media| !media.is_rejected()).filter_map(|media| media.mid().cloned()).collect();
