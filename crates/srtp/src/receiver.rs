@@ -176,10 +176,9 @@ impl Receiver {
             return Err(DropReason::Malformed);
         }
         let header = RtpHeader::read(&packet[..end]).ok_or(DropReason::Malformed)?;
-        let place = self.place(header.ssrc, now).ok_or(DropReason::TooManySsrcs)?;
-        let known = if let Place::Known(known) = place { Some(self.streams.at(known)) } else { None };
-        let index = match known {
-            Some(stream) if stream.rtp.next() > 0 => {
+        if let Some(known) = self.streams.find(header.ssrc) {
+            let stream = self.streams.at_mut(known);
+            if stream.rtp.next() > 0 {
                 let index = estimate(stream.rtp.next(), header.sequence).ok_or(DropReason::TooOld)?;
                 stream.rtp.check(index).map_err(DropReason::from)?;
                 if index >= RTP_INDEXES {
@@ -187,22 +186,24 @@ impl Receiver {
                 }
                 let opened = self.cipher.unprotect_rtp(packet, &header, index);
                 opened.map_err(|_| DropReason::NotAuthentic)?;
-                index
+                stream.rtp.mark(index, self.config.window);
+                stream.heard = stream.heard.max(now);
+                return Ok(end);
             }
-            _ => self.open_first(packet, &header, known.map_or(0, |stream| stream.first_roc))?,
-        };
-        let window = self.config.window;
-        self.settle(place, header.ssrc, now).rtp.mark(index, window);
+        }
+        self.open_first(packet, &header, now)?;
         Ok(end)
     }
 
-    /// Unprotects the first RTP packet of an SSRC, and says its index.
+    /// Unprotects the first RTP packet of an SSRC.
     ///
     /// RFC 3711 §3.3.1: the rollover counter begins at 0, or where the caller says. Of a stream that began shortly before
     /// a wrap, all packets up to it may have been lost: the next counter is tried as well, since with the wrong one no
     /// packet of the stream would ever be authentic. A forged SSRC costs twice for that, and not more than that.
     #[cold]
-    fn open_first(&self, packet: &mut [u8], header: &RtpHeader, roc: u32) -> Result<u64, DropReason> {
+    fn open_first(&mut self, packet: &mut [u8], header: &RtpHeader, now: Instant) -> Result<(), DropReason> {
+        let place = self.place(header.ssrc, now).ok_or(DropReason::TooManySsrcs)?;
+        let roc = if let Place::Known(known) = place { self.streams.at(known).first_roc } else { 0 };
         let index = u64::from(roc) << 16 | u64::from(header.sequence);
         let next = index + (1 << 16);
         // Half a turn is as far as any receiver follows.
@@ -213,14 +214,18 @@ impl Receiver {
         if let Some(copy) = &mut copy {
             copy.copy_from_slice(packet);
         }
-        if self.cipher.unprotect_rtp(packet, header, index).is_ok() {
-            return Ok(index);
-        }
-        let copy = copy.ok_or(DropReason::NotAuthentic)?;
-        let opened = self.cipher.unprotect_rtp(copy, header, next);
-        opened.map_err(|_| DropReason::NotAuthentic)?;
-        packet.copy_from_slice(copy);
-        Ok(next)
+        let index = if self.cipher.unprotect_rtp(packet, header, index).is_ok() {
+            index
+        } else {
+            let copy = copy.ok_or(DropReason::NotAuthentic)?;
+            let opened = self.cipher.unprotect_rtp(copy, header, next);
+            opened.map_err(|_| DropReason::NotAuthentic)?;
+            packet.copy_from_slice(copy);
+            next
+        };
+        let window = self.config.window;
+        self.settle(place, header.ssrc, now).rtp.mark(index, window);
+        Ok(())
     }
 
     fn open_rtcp(&mut self, packet: &mut [u8], now: Instant) -> Result<usize, DropReason> {

@@ -197,6 +197,7 @@ impl Sender {
     }
 
     /// The place of the state of `ssrc` if `check` lets it pass; a new one may be made.
+    #[inline]
     fn place(
         &mut self,
         place: Option<usize>,

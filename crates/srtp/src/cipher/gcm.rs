@@ -30,13 +30,13 @@ impl Gcm {
         Self { rtp, rtcp }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn protect_rtp(&self, packet: &mut [u8], header: &RtpHeader, index: u64) {
         let (aad, body) = packet.split_at_mut(header.len);
         self.rtp.seal(self.rtp.nonce(header.ssrc, index), aad, body);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn unprotect_rtp(&self, packet: &mut [u8], header: &RtpHeader, index: u64) -> Result<(), NotAuthentic> {
         let (aad, body) = packet.split_at_mut(header.len);
         self.rtp.open(self.rtp.nonce(header.ssrc, index), aad, body)
