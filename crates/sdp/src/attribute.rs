@@ -125,7 +125,8 @@ impl Attribute {
         Ok(Some(match name {
             "group" => Self::Group(Group::parse(value, limits)?),
             "ice-options" => {
-                let words = value.split(' ').filter(|text| !text.is_empty());
+                // libdatachannel puts a comma between them.
+                let words = value.split([' ', ',']).filter(|text| !text.is_empty());
                 if words.clone().count() > limits.ice_options {
                     return Err(Reason::TooMany(Part::IceOptions));
                 }
@@ -243,6 +244,14 @@ mod tests {
         assert_eq!(attribute("no name"), Err(Reason::Malformed(Part::AttributeName)));
         assert_eq!(attribute(":value"), Err(Reason::Malformed(Part::AttributeName)));
         assert_eq!(attribute(""), Err(Reason::Malformed(Part::AttributeName)));
+    }
+
+    #[test]
+    fn ice_options_may_have_commas_between_them() {
+        let read = attribute("ice-options:ice2,trickle").unwrap();
+        assert_eq!(read.to_string(), "ice-options:ice2 trickle");
+        assert_eq!(read, attribute("ice-options:ice2 trickle").unwrap());
+        assert_eq!(attribute("ice-options:ice2;trickle"), Err(Reason::Malformed(Part::IceOptions)));
     }
 
     #[test]
