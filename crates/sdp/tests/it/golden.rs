@@ -1,6 +1,6 @@
-//! Offers in the style of browsers and libraries, written by hand, and what Chromium 156 and Firefox 153 really write; and
-//! how an SFU answers them. Chromium takes the answer to its own offer, and the offer of `server.offer.sdp`. Those of
-//! calls are as `peers/browsers` has seen them, with `echo.offer.sdp` by `examples/echo`.
+//! Offers in the style of browsers and libraries, written by hand, and what those with a version in their names really
+//! write; and how an SFU answers them. Chromium takes the answer to its own offer, and the offer of `server.offer.sdp`.
+//! Those of calls are as `peers/browsers` and `peers/libraries` have seen them, with `echo.offer.sdp` by `examples/echo`.
 
 use std::fs;
 use std::path::Path;
@@ -8,17 +8,35 @@ use std::path::Path;
 use plenary_sdp::codec::{H264, H264Profile};
 use plenary_sdp::offer_answer::{DtlsRole, Rejection, Section, answer, apply_answer};
 use plenary_sdp::{
-    Attribute, Bandwidth, DataChannel, Description, Direction, HashFunction, Limits, Mid, Msid, SourceAttribute, Word,
+    Attribute, Bandwidth, DataChannel, Description, Direction, HashFunction, Limits, Mid, Msid, SourceAttribute, Token,
+    Word,
 };
 
 use crate::parties::{LEVEL, MID, RID, TRANSPORT_CC, lines, names, section, sfu};
 
-pub(crate) const ALL: [&str; 8] =
-    ["aiortc", "chromium", "chromium-156", "chromium-156-call", "firefox", "firefox-153", "pion", "safari"];
+pub(crate) const ALL: [&str; 11] = [
+    "aiortc",
+    "aiortc-1.16",
+    "chromium",
+    "chromium-156",
+    "chromium-156-call",
+    "firefox",
+    "firefox-153",
+    "libdatachannel-0.24",
+    "pion",
+    "pion-4.2",
+    "safari",
+];
 
 pub(crate) fn text(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.offer.sdp"));
     fs::read_to_string(path).unwrap()
+}
+
+/// A line as we write it: Pion ends some of a=rtcp-fb with a space, libdatachannel has commas between ICE options.
+pub(crate) fn tidied(line: &str) -> String {
+    let line = line.trim_end();
+    if line.contains("ice-options:") { line.replace(',', " ") } else { line.to_owned() }
 }
 
 fn read(name: &str) -> Description {
@@ -34,8 +52,7 @@ fn file(name: &str) -> Description {
 fn every_offer_comes_back_as_it_was() {
     for name in ALL {
         let read = read(name);
-        // Pion ends some a=rtcp-fb lines with a space.
-        let expected: Vec<_> = text(name).lines().map(|line| line.trim_end().to_owned()).collect();
+        let expected: Vec<_> = text(name).lines().map(tidied).collect();
         assert_eq!(read.to_string().split("\r\n").filter(|line| !line.is_empty()).collect::<Vec<_>>(), expected);
         assert_eq!(Description::parse(&read.to_string(), &Limits::default()), Ok(read), "{name}");
     }
@@ -236,5 +253,82 @@ fn browsers_answer_the_offer_of_an_example() {
         assert_eq!(video.extension_id(MID, true).map(|id| id.number()), Some(1));
         let Section::Data(data) = &negotiated.sections[2] else { panic!() };
         assert_eq!((data.remote_sctp_port, data.remote_max_message_size), (5_000, size));
+    }
+}
+
+#[test]
+fn aiortc_1_16_writes_one_transport_three_times() {
+    let offer = read("aiortc-1.16");
+    let ports: Vec<_> = offer.media.iter().map(|media| media.port).collect();
+    assert_eq!(ports, [45_673, 53_574, 55_031]);
+    let hashes = |media| offer.transport(media).fingerprints.iter().map(|one| one.hash()).collect::<Vec<_>>();
+    for media in &offer.media {
+        assert_eq!(hashes(media), [HashFunction::Sha256, HashFunction::Sha384, HashFunction::Sha512]);
+    }
+    let answered = answer(&offer, &sfu());
+    assert_eq!(answered.negotiated.transport.unwrap().remote.candidates.len(), 1);
+    assert_eq!(names(section(&answered.negotiated.sections, 0)), ["96 opus"]);
+    let video = section(&answered.negotiated.sections, 1);
+    assert_eq!(names(video), ["97 VP8 98", "101 H264 102"]);
+    assert_eq!((video.reduced_size, video.remote_ssrc_groups[0].ssrcs.len()), (false, 2));
+    assert!(matches!(answered.negotiated.sections[2], Section::Data(_)));
+}
+
+#[test]
+fn libdatachannel_0_24_puts_commas_between_its_options() {
+    let offer = read("libdatachannel-0.24");
+    let mids: Vec<_> = offer.bundle().unwrap().mids.iter().map(Mid::as_str).collect();
+    assert_eq!(mids, ["video", "audio", "0"]);
+    let transport = offer.transport(&offer.media[2]);
+    let options: Vec<_> = transport.ice_options.iter().map(Token::as_str).collect();
+    assert_eq!(options, ["ice2", "trickle"]);
+    let answered = answer(&offer, &sfu());
+    let video = section(&answered.negotiated.sections, 0);
+    // It calls its retransmissions RTX.
+    assert_eq!(names(video), ["96 VP8 97"]);
+    assert_eq!((video.remote_sources[0].ssrc, video.remote_ssrc_groups.len()), (1_111, 0));
+    assert_eq!((video.extensions.len(), video.reduced_size), (0, false));
+    let Section::Data(data) = &answered.negotiated.sections[2] else { panic!() };
+    assert_eq!((data.remote_sctp_port, data.remote_max_message_size), (5_000, 262_144));
+}
+
+#[test]
+fn pion_4_2_offers_a_codec_in_each_profile() {
+    let offer = read("pion-4.2");
+    let answered = answer(&offer, &sfu());
+    let video = section(&answered.negotiated.sections, 0);
+    // Baseline, Main and High, H265 and the second profile of VP9 are none of ours.
+    assert_eq!(names(video), ["96 VP8 97", "106 H264 107", "98 VP9 99", "45 AV1 46"]);
+    assert_eq!(video.remote_ssrc_groups[0].ssrcs.len(), 2);
+    assert!(video.reduced_size && video.mixed_extensions);
+    let ids = [MID, RID, TRANSPORT_CC].map(|uri| video.extension_id(uri, false).map(|id| id.number()));
+    assert_eq!(ids, [Some(1), Some(2), Some(4)]);
+    // Its fingerprint is the session's. A candidate for RTCP, which needs none, is passed on to the agent.
+    let remote = answered.negotiated.transport.unwrap().remote;
+    assert_eq!((remote.fingerprints.len(), remote.candidates.len(), remote.end_of_candidates), (1, 2, true));
+    let Section::Data(data) = &answered.negotiated.sections[2] else { panic!() };
+    assert_eq!(data.remote_max_message_size, 1_073_741_823);
+}
+
+#[test]
+fn libraries_answer_the_offer_of_an_example() {
+    let offer = file("echo.offer.sdp");
+    let all = ["96 VP8 97", "98 VP9 99", "100 H264 101", "102 AV1 103"];
+    let some = [all[0], all[2]];
+    for (name, codecs, role, says_sources, size) in [
+        ("aiortc-1.16", &some[..], DtlsRole::Server, true, 262_144),
+        // What it sends with is not said.
+        ("libdatachannel-0.24", &all[..], DtlsRole::Server, false, 262_144),
+        ("pion-4.2", &all[..], DtlsRole::Client, true, 1_073_741_823),
+    ] {
+        let negotiated = apply_answer(&offer, &file(&format!("echo.{name}.answer.sdp"))).unwrap();
+        assert_eq!(negotiated.transport.as_ref().unwrap().role, role, "{name}");
+        assert_eq!(names(section(&negotiated.sections, 0)), ["111 opus"], "{name}");
+        let video = section(&negotiated.sections, 1);
+        assert_eq!(names(video), codecs, "{name}");
+        assert_eq!((video.direction, !video.remote_sources.is_empty()), (Direction::SendRecv, says_sources), "{name}");
+        assert_eq!(video.extension_id(MID, true).map(|id| id.number()), Some(1), "{name}");
+        let Section::Data(data) = &negotiated.sections[2] else { panic!("{name}") };
+        assert_eq!((data.remote_sctp_port, data.remote_max_message_size), (5_000, size), "{name}");
     }
 }

@@ -17,8 +17,7 @@ fn check(name: &str, text: &str) {
             Some(value) => format!("{}:{value}", one.attribute),
             None => one.attribute.clone(),
         };
-        // Pion's space at the end of a line.
-        let theirs: Vec<_> = theirs.iter().map(|one| lines(one).trim_end().to_owned()).collect();
+        let theirs: Vec<_> = theirs.iter().map(|one| golden::tidied(&lines(one))).collect();
         assert_eq!(ours.iter().map(ToString::to_string).collect::<Vec<_>>(), theirs, "{name}");
     };
     same(&ours.attributes, &theirs.attributes);
