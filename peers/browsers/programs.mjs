@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 const running = new Set();
 
 /** A program whose standard output is read line by line. */
-class Program {
+export class Program {
   constructor(file, options) {
     this.name = path.basename(file);
     this.child = spawn(file, options, { stdio: ['ignore', 'pipe', 'pipe'] });

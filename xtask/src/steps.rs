@@ -5,6 +5,7 @@ mod browsers;
 mod cargo;
 mod deny;
 mod fuzzing;
+mod libraries;
 mod setup;
 mod typos;
 
@@ -44,6 +45,7 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", quick: true, run: cargo::clippy },
     Step { name: "tests", quick: true, run: cargo::tests },
     Step { name: "browsers", quick: false, run: browsers::run },
+    Step { name: "libraries", quick: false, run: libraries::run },
     Step { name: "docs", quick: false, run: cargo::docs },
     Step { name: "external types", quick: false, run: external },
     Step { name: "each crate alone", quick: false, run: alone::run },

@@ -17,7 +17,7 @@ pub(super) fn run(context: &Context<'_>) -> Result {
 }
 
 /// How many calls went well, and which were left out.
-fn told(printed: &str) -> Result {
+pub(super) fn told(printed: &str) -> Result {
     let lines = |start: &'static str| printed.lines().filter(move |line| line.starts_with(start));
     let skipped = lines("skipped: ").collect::<Vec<_>>().join("; ");
     match (lines("ok: ").count(), skipped.is_empty()) {

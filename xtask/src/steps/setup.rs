@@ -18,7 +18,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("libsrtp2-dev", "a peer in tests of srtp"),
     ("openssl", "a peer in tests of transport"),
     ("pkg-config", "finds libsrtp"),
-    ("python3-venv", "typos comes as a Python package"),
+    ("python3-venv", "aiortc, a peer in tests of examples/echo, and typos come as Python packages"),
 ];
 
 /// Programs that run the browsers, each with Debian's package of it. Who has them from elsewhere keeps those.
@@ -27,70 +27,97 @@ const PROGRAMS: &[(&str, &str)] = &[("node", "nodejs"), ("npm", "npm")];
 /// What the steps need beside packages of the system, installed into `tools/` of the repository.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Tool {
+    Aiortc,
     Deny,
     Fuzz,
+    NodeDatachannel,
     Playwright,
     Puppeteer,
     Typos,
 }
 
-impl Tool {
-    const ALL: [Self; 5] = [Self::Deny, Self::Fuzz, Self::Playwright, Self::Puppeteer, Self::Typos];
+/// Where a tool comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Registry {
+    Cargo,
+    Npm,
+    /// Each package has an environment of its own.
+    Python,
+}
 
-    /// Name and the one version that is used.
-    const fn package(self) -> (&'static str, &'static str) {
+impl Tool {
+    const ALL: [Self; 7] =
+        [Self::Aiortc, Self::Deny, Self::Fuzz, Self::NodeDatachannel, Self::Playwright, Self::Puppeteer, Self::Typos];
+
+    /// Registry, name and the one version that is used.
+    const fn package(self) -> (Registry, &'static str, &'static str) {
         match self {
-            Self::Deny => ("cargo-deny", "0.20.2"),
-            Self::Fuzz => ("cargo-fuzz", "0.13.2"),
+            Self::Aiortc => (Registry::Python, "aiortc", "1.16.0"),
+            Self::Deny => (Registry::Cargo, "cargo-deny", "0.20.2"),
+            Self::Fuzz => (Registry::Cargo, "cargo-fuzz", "0.13.2"),
+            Self::NodeDatachannel => (Registry::Npm, "node-datachannel", "0.33.4"),
             // The last that run on Debian's Node.js 18.
-            Self::Playwright => ("playwright-core", "1.60.0"),
-            Self::Puppeteer => ("puppeteer-core", "24.43.1"),
-            Self::Typos => ("typos", "1.52.0"),
+            Self::Playwright => (Registry::Npm, "playwright-core", "1.60.0"),
+            Self::Puppeteer => (Registry::Npm, "puppeteer-core", "24.43.1"),
+            Self::Typos => (Registry::Python, "typos", "1.52.0"),
         }
     }
 
     /// The program, or the folder of a Node.js package.
     pub(crate) fn path(self, workspace: &Workspace) -> PathBuf {
-        let folder = match self {
-            Self::Deny | Self::Fuzz => "tools/bin",
-            Self::Playwright | Self::Puppeteer => "tools/node/node_modules",
-            Self::Typos => "tools/python/bin",
+        let (registry, name, _) = self.package();
+        let folder = match registry {
+            Registry::Cargo => "tools/bin".to_owned(),
+            Registry::Npm => "tools/node/node_modules".to_owned(),
+            Registry::Python => format!("tools/{name}/bin"),
         };
-        workspace.root.join(folder).join(self.package().0)
+        workspace.root.join(folder).join(name)
     }
 
     fn is_there(self, workspace: &Workspace) -> bool {
+        let (registry, name, version) = self.package();
         let path = self.path(workspace);
-        if matches!(self, Self::Playwright | Self::Puppeteer) {
-            let manifest = fs::read_to_string(path.join("package.json")).unwrap_or_default();
-            return manifest.contains(&format!("\"version\": \"{}\"", self.package().1));
+        match registry {
+            Registry::Cargo => {
+                let printed = answer(Command::new(path).arg("--version")).unwrap_or_default();
+                printed.split_whitespace().any(|word| word == version)
+            }
+            Registry::Npm => {
+                let manifest = fs::read_to_string(path.join("package.json")).unwrap_or_default();
+                manifest.contains(&format!("\"version\": \"{version}\""))
+            }
+            Registry::Python => {
+                let ask = format!("import importlib.metadata as it; print(it.version('{name}'))");
+                let python = path.with_file_name("python");
+                answer(Command::new(python).args(["-c", &ask])).is_ok_and(|printed| printed.trim() == version)
+            }
         }
-        let printed = answer(Command::new(path).arg("--version")).unwrap_or_default();
-        printed.split_whitespace().any(|word| word == self.package().1)
     }
 
     fn install(self, context: &Context<'_>) -> Result<()> {
-        let (name, version) = self.package();
-        if matches!(self, Self::Playwright | Self::Puppeteer) {
-            let mut npm = Command::new("npm");
-            npm.args(["install", "--prefix", "tools/node", "--save-exact", "--no-audit", "--no-fund"]);
-            npm.arg(format!("{name}@{version}"));
-            context.shell.run(&mut npm)?;
-            return Ok(());
+        let (registry, name, version) = self.package();
+        match registry {
+            Registry::Cargo => {
+                let mut command = cargo(&format!("install --locked --force --root tools --version {version} {name}"));
+                // It runs for seconds: what counts is how long it takes to build.
+                command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0").env("CARGO_PROFILE_RELEASE_LTO", "off");
+                context.shell.run(&mut command)?;
+            }
+            Registry::Npm => {
+                let mut npm = Command::new("npm");
+                npm.args(["install", "--prefix", "tools/node", "--save-exact", "--no-audit", "--no-fund"]);
+                context.shell.run(npm.arg(format!("{name}@{version}")))?;
+            }
+            Registry::Python => {
+                let environment = context.workspace.root.join("tools").join(name);
+                // One that another Python made would not run.
+                let _ = fs::remove_dir_all(&environment);
+                context.shell.run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
+                let pip = environment.join("bin/pip");
+                context.shell.run(Command::new(pip).args(["install", "--quiet", &format!("{name}=={version}")]))?;
+            }
         }
-        if matches!(self, Self::Typos) {
-            let environment = context.workspace.root.join("tools/python");
-            // One that another Python made would not run.
-            let _ = fs::remove_dir_all(&environment);
-            context.shell.run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-            let pip = environment.join("bin/pip");
-            context.shell.run(Command::new(pip).args(["install", "--quiet", &format!("{name}=={version}")]))?;
-            return Ok(());
-        }
-        let mut command = cargo(&format!("install --locked --force --root tools --version {version} {name}"));
-        // It runs for seconds: what counts is how long it takes to build.
-        command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0").env("CARGO_PROFILE_RELEASE_LTO", "off");
-        context.shell.run(&mut command).map(|_| ())
+        Ok(())
     }
 }
 
@@ -101,7 +128,7 @@ pub(super) fn run(context: &Context<'_>) -> Result {
     for tool in Tool::ALL {
         if !tool.is_there(context.workspace) {
             tool.install(context)?;
-            tools.push(tool.package().0);
+            tools.push(tool.package().1);
         }
     }
     // Who may not install packages has the tools at least.
