@@ -11,6 +11,7 @@ mod negotiation;
 mod session;
 mod sfu;
 mod slot;
+mod timers;
 mod track;
 
 pub use config::Config;

@@ -6,7 +6,7 @@ mod release;
 mod reports;
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use plenary_rtp::Ssrc;
 use plenary_stream::{RoundTrip, Schedule};
@@ -23,6 +23,7 @@ pub(crate) use pending::SLOTS_MAX;
 pub(crate) use release::Notes;
 use release::Repairs;
 pub(crate) use reports::Arrivals;
+use reports::Compound;
 
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -44,8 +45,6 @@ pub(crate) struct Session {
     repairs: Repairs,
     /// Whether it stands in the queue of those that may have something to send.
     pub(crate) is_queued: bool,
-    /// The instant that stands in the engine's table of timers.
-    pub(crate) due: Option<Instant>,
     pub(crate) schedule: Schedule,
     /// Its own name in reports.
     pub(crate) ssrc: Ssrc,
@@ -53,6 +52,7 @@ pub(crate) struct Session {
     pub(crate) arrivals: Arrivals,
     /// Scratch, for the segments of a run.
     run: Vec<plenary_srtp::Segment>,
+    compound: Compound,
 }
 
 impl Session {
@@ -77,12 +77,12 @@ impl Session {
             pending: Pending::default(),
             repairs: Repairs::default(),
             is_queued: false,
-            due: None,
             schedule,
             ssrc,
             round_trip: RoundTrip::new(),
             arrivals: Arrivals::new(ssrc),
             run: Vec::new(),
+            compound: Compound::default(),
         }
     }
 

@@ -7,7 +7,7 @@ mod receive;
 mod signalling;
 mod transports;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::Instant;
 
@@ -21,6 +21,7 @@ use slotmap::SlotMap;
 
 use crate::ids::{RoomKey, SessionId, SessionKey, SubscriptionKey, TrackKey};
 use crate::session::{Notes, Session};
+use crate::timers::Timers;
 use crate::track::{Reader, Track};
 use crate::{Config, ConfigError, DropReason, Event, RoomCodec};
 
@@ -45,7 +46,7 @@ pub struct Sfu {
     news: Vec<(TrackKey, u8)>,
     /// Sessions that may have something to send.
     ready: VecDeque<SessionKey>,
-    timers: BTreeSet<(Instant, SessionKey)>,
+    timers: Timers<SessionKey>,
     /// Sessions that want to make an offer.
     offering: VecDeque<SessionKey>,
     events: VecDeque<Event>,
@@ -108,7 +109,7 @@ impl Sfu {
             subscriptions: SlotMap::with_key(),
             news: Vec::new(),
             ready: VecDeque::new(),
-            timers: BTreeSet::new(),
+            timers: Timers::new(),
             offering: VecDeque::new(),
             events: VecDeque::new(),
             dropped: [0; DropReason::COUNT],
@@ -141,13 +142,12 @@ impl Sfu {
 
     /// The instant of [`poll_timeout`](Self::poll_timeout) has come. Drain [`poll_transmit`](Self::poll_transmit) after it.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(&(due, key)) = self.timers.first()
+        while let Some((due, key)) = self.timers.first()
             && due <= now
         {
-            self.timers.pop_first();
-            let Some(session) = self.sessions.get_mut(key) else { continue };
             // Its next instant is known once it was asked what it has to send.
-            session.due = None;
+            self.timers.set(key, None);
+            let Some(session) = self.sessions.get_mut(key) else { continue };
             session.transport.handle_timeout(now);
             for track in &session.tracks {
                 let layers = self.tracks.get_mut(*track).map(|track| track.layers.iter_mut());
@@ -167,7 +167,7 @@ impl Sfu {
 
     /// When to call [`handle_timeout`](Self::handle_timeout); changed by every other call but the pure accessors.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.first().map(|(due, _)| *due)
+        self.timers.first().map(|(due, _)| due)
     }
 
     /// Writes what one peer is to be sent next: datagrams of one size to one destination.
@@ -253,13 +253,7 @@ impl Sfu {
         let streams = layers.filter_map(|track| track.poll_timeout(now)).min();
         let reports = session.reports_due(now);
         let due = [session.transport.poll_timeout(), streams, reports].into_iter().flatten().min();
-        if due != session.due {
-            if let Some(before) = session.due {
-                self.timers.remove(&(before, key));
-            }
-            self.timers.extend(due.map(|due| (due, key)));
-            session.due = due;
-        }
+        self.timers.set(key, due);
     }
 }
 

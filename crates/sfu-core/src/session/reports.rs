@@ -16,6 +16,10 @@ use crate::track::{Kind, Track};
 /// Bytes of a compound, so that it fits every path with what is put around it.
 const COMPOUND_MAX: usize = 1160;
 
+/// Sender reports of one compound at most: 52 bytes each with the name, which leaves room for a report block on each of a
+/// dozen layers.
+const SENDERS_MAX: usize = 14;
+
 /// Transport-wide feedback leaves this long after the first packet that it is on.
 const FEEDBACK_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -36,6 +40,15 @@ pub(crate) struct Arrivals {
     writer: TwccWriter,
     epoch: Option<Instant>,
     due: Option<Instant>,
+}
+
+/// Scratch for the reports of one compound.
+#[derive(Debug, Default)]
+pub(super) struct Compound {
+    senders: Vec<SenderReport<'static>>,
+    blocks: Vec<ReportBlock>,
+    /// The slot that is reported on first.
+    next: usize,
 }
 
 impl Arrivals {
@@ -155,15 +168,24 @@ impl Session {
         (clock, cname): (&NtpClock, &[u8]),
         out: &mut Vec<u8>,
     ) {
-        let senders: Vec<SenderReport<'_>> =
-            self.slots.iter_mut().filter_map(|slot| slot.sender_report(clock, now)).collect();
-        let mut blocks: Vec<ReportBlock> = Vec::new();
+        let Compound { senders, blocks, next } = &mut self.compound;
+        senders.clear();
+        blocks.clear();
+        // In turn, as far as there is room for them.
+        let count = self.slots.len();
+        for step in 0..count {
+            let index = (*next + step) % count;
+            if senders.len() == SENDERS_MAX {
+                *next = index;
+                break;
+            }
+            senders.extend(self.slots[index].sender_report(clock, now));
+        }
         for track in &self.tracks {
             let layers = tracks.get_mut(*track).map(|track| track.layers.iter_mut()).into_iter().flatten();
             blocks.extend(layers.filter_map(|layer| layer.received.as_mut()?.stream.report_block(now)));
         }
-        // What does not fit is left to the next: the first reports are those of the lowest slots, which are in use.
-        let _ = ReportWriter::new(self.ssrc, cname, &senders, &blocks).write(COMPOUND_MAX, out);
+        let _ = ReportWriter::new(self.ssrc, cname, senders, blocks).write(COMPOUND_MAX, out);
     }
 
     fn write_feedback(&mut self, tracks: &mut SlotMap<TrackKey, Track>, now: Instant, body: usize, out: &mut Vec<u8>) {

@@ -152,9 +152,8 @@ impl Sfu {
             room.sessions.retain(|known| *known != session.0);
         }
         self.mux.remove(agent_of(session.0));
-        if let Some(due) = self.sessions.remove(session.0).and_then(|session| session.due) {
-            self.timers.remove(&(due, session.0));
-        }
+        self.sessions.remove(session.0);
+        self.timers.set(session.0, None);
         Ok(())
     }
 
