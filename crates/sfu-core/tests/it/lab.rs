@@ -87,6 +87,7 @@ impl Lab {
         transport.ice.mode = Mode::Lite;
         transport.dtls_server = DtlsVersions::Dtls12;
         let config = Config::new(transport, vec![(FlowId(0), server())], NtpTime::from_unix(ms(1_800_000_000_000)));
+        let config = Config { room_sessions_max: 20_000, ..config };
         let mut sfu = Sfu::new(config, now).unwrap();
         let room = sfu.create_room(room).unwrap();
         Self { sfu, room, clients: Vec::new(), joined: 0, now, events: Vec::new(), runs: Vec::new() }
