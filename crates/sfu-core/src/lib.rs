@@ -19,7 +19,7 @@ pub use error::{ConfigError, DropReason, Error};
 pub use event::{Event, SlotChange, SlotContent};
 pub use extensions::Extensions;
 pub use ids::{RoomId, SessionId, SubscriptionId, TrackId};
-pub use negotiation::{Answered, NegotiationError, PublishRequest, RoomCodec, RoomConfig};
+pub use negotiation::{Answered, NegotiationError, PublishRequest, QUIRKS, Quirk, RoomCodec, RoomConfig};
 pub use sfu::{Handled, LAYERS_MAX, LayerConfig, Publication, Sfu, TrackInfo};
 pub use slot::{Format, SlotConfig};
 pub use track::Kind;

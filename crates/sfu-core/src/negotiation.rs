@@ -8,6 +8,8 @@ mod error;
 mod numbers;
 mod quirks;
 
+use std::collections::BTreeMap;
+
 use plenary_ice::Credentials;
 use plenary_rtp::Ssrc;
 use plenary_sdp::offer_answer::{LocalTransport, offer};
@@ -23,6 +25,7 @@ pub(crate) use describe::{Voice, answer_policy, local_transport};
 pub(crate) use drafts::kind_of;
 pub use error::NegotiationError;
 pub(crate) use numbers::Numbers;
+pub use quirks::{QUIRKS, Quirk};
 
 /// What a client is asked to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +116,8 @@ pub(crate) struct Negotiation {
     /// What the next offer adds.
     pub(crate) wishes: Vec<Section>,
     pub(crate) in_flight: Option<InFlight>,
+    /// How many MIDs were given for each purpose.
+    named: BTreeMap<char, u32>,
     /// Of the last offer; 0 before the first.
     pub(crate) version: u64,
     /// Something changed that the client is to be told by an offer.
@@ -136,6 +141,7 @@ impl Negotiation {
             sections: Vec::new(),
             wishes: Vec::new(),
             in_flight: None,
+            named: BTreeMap::new(),
             version: 0,
             is_wanted: false,
             is_queued: false,
@@ -158,11 +164,16 @@ impl Negotiation {
         self.all().filter_map(|section| section.publishing())
     }
 
-    /// A MID that no section has: a letter, and the lowest number that is free.
-    pub(crate) fn free_mid(&self, letter: char) -> Mid {
-        let mids = (0..).map(|number: u32| Mid::new(&format!("{letter}{number}")).expect("a letter and digits"));
-        let mut free = mids.filter(|mid| self.all().all(|section| section.mid != *mid));
-        free.next().expect("there are more numbers than sections")
+    /// A MID that no section has or had.
+    pub(crate) fn new_mid(&mut self, purpose: char) -> Mid {
+        loop {
+            let number = self.named.entry(purpose).or_default();
+            let mid = Mid::new(&format!("{purpose}{number}")).expect("a letter and digits");
+            *number += 1;
+            if self.all().all(|section| section.mid != mid) {
+                return mid;
+            }
+        }
     }
 
     /// The lowest number of a pair that has no slot of this kind.

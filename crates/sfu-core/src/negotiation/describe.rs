@@ -92,7 +92,7 @@ fn slot(section: &Section, it: &SlotSection, voice: &Voice<'_>, numbers: &Number
     }
 }
 
-/// How a client's offer is answered: each section by what it is for. What has no name is refused.
+/// How a client's offer is answered: each section by what it is for, and others not at all.
 pub(crate) fn answer_policy(
     sections: &[Section],
     voice: &Voice<'_>,
@@ -101,13 +101,13 @@ pub(crate) fn answer_policy(
 ) -> Policy {
     let own = |section: &Section| {
         let policy = match &section.purpose {
-            Purpose::Publish(it) if !it.is_stopped => Some(published_policy(it, voice)),
-            Purpose::Publish(_) | Purpose::Free(_) => None,
-            Purpose::Slot(it) => Some(slot_policy(section, it, voice)),
+            Purpose::Publish(it) if !it.is_stopped => published_policy(it, voice),
+            Purpose::Publish(_) | Purpose::Free(_) => return None,
+            Purpose::Slot(it) => slot_policy(section, it, voice),
         };
-        (section.mid.clone(), policy)
+        Some((section.mid.clone(), Some(policy)))
     };
-    let sections = sections.iter().map(own).collect();
+    let sections = sections.iter().filter_map(own).collect();
     Policy { origin, transport, audio: None, video: None, data: None, sections }
 }
 
@@ -118,7 +118,7 @@ fn published_policy(it: &Publishing, voice: &Voice<'_>) -> RtpPolicy {
         direction: Direction::RecvOnly,
         codecs: local_codecs(kind, voice),
         order: CodecOrder::Local,
-        extensions: local_extensions(uris, Direction::RecvOnly),
+        extensions: local_extensions(uris),
         receive_streams_max: LAYERS_MAX,
         send_streams_max: 0,
         msids: Vec::new(),
@@ -133,7 +133,7 @@ fn slot_policy(section: &Section, it: &SlotSection, voice: &Voice<'_>) -> RtpPol
         direction: Direction::SendOnly,
         codecs: local_codecs(it.kind, voice),
         order: CodecOrder::Local,
-        extensions: local_extensions(uris, Direction::SendOnly),
+        extensions: local_extensions(uris),
         receive_streams_max: 0,
         send_streams_max: 0,
         msids: vec![it.msid(section)],
@@ -194,8 +194,9 @@ fn extensions(uris: &[&str], numbers: &Numbers) -> Vec<ExtMap> {
     uris.iter().filter_map(map).collect()
 }
 
-fn local_extensions(uris: &[&str], direction: Direction) -> Vec<LocalExtension> {
-    uris.iter().map(|uri| LocalExtension { uri: word(uri), direction }).collect()
+fn local_extensions(uris: &[&str]) -> Vec<LocalExtension> {
+    // Who sends media sends them: the section's direction says the rest.
+    uris.iter().map(|uri| LocalExtension { uri: word(uri), direction: Direction::SendRecv }).collect()
 }
 
 /// Our side of the transport, with all its candidates.

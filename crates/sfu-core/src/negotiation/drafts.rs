@@ -1,6 +1,6 @@
 //! What a client's offer makes of the sections.
 
-use plenary_sdp::{Description, Media, MediaKind, RidId};
+use plenary_sdp::{Description, Media, MediaKind, Mid, RidId};
 
 use super::{Negotiation, NegotiationError, PublishRequest, Publishing, Purpose, Section};
 use crate::{Kind, LAYERS_MAX, Publication};
@@ -16,7 +16,7 @@ impl Negotiation {
             let is_wished = self.wishes.iter().any(|wish| media.mid() == Some(&wish.mid));
             let section = match self.sections.get(index) {
                 Some(known) => known.offered_again(media),
-                None => Some(Section::unused(media, || self.free_mid('x'))),
+                None => Some(Section::unused(media)),
             };
             section.filter(|_| !is_wished).ok_or(NegotiationError::Section(index))
         };
@@ -25,13 +25,15 @@ impl Negotiation {
 }
 
 impl Section {
-    fn unused(media: &Media, mid: impl FnOnce() -> plenary_sdp::Mid) -> Self {
-        Self { mid: media.mid().cloned().unwrap_or_else(mid), purpose: Purpose::Free(media.rejected()) }
+    fn unused(media: &Media) -> Self {
+        // What has no name stays refused, and is not asked for it.
+        let mid = media.mid().cloned().unwrap_or_else(|| Mid::new("-").expect("a dash is a token"));
+        Self { mid, purpose: Purpose::Free(media.rejected()) }
     }
 
     fn offered_again(&self, media: &Media) -> Option<Self> {
         let kind = match &self.purpose {
-            Purpose::Free(_) => return Some(Self::unused(media, || self.mid.clone())),
+            Purpose::Free(_) => return Some(Self::unused(media)),
             Purpose::Publish(it) => it.request.kind,
             Purpose::Slot(it) => it.kind,
         };

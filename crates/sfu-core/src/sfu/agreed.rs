@@ -56,8 +56,12 @@ impl Sfu {
         agreement: &Agreement,
         now: Instant,
     ) -> Result<Option<Change>, NegotiationError> {
-        let Some(peer) = &agreement.peer else { return Ok(None) };
         let session = self.sessions.get_mut(key).ok_or(Error::NoSession)?;
+        let Some(peer) = &agreement.peer else {
+            // With its last section a client's transport ends. The next has other credentials.
+            session.negotiation.credentials = None;
+            return Ok(None);
+        };
         let change = session.transport.set_remote(peer.parameters.clone(), now)?;
         session.negotiation.credentials = Some(peer.parameters.ice.credentials.clone());
         for candidate in &peer.candidates {

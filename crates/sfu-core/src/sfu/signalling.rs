@@ -42,7 +42,7 @@ impl Sfu {
             return Err(Error::Limit("session_sections_max"));
         }
         let request = PublishRequest { simulcast: request.simulcast && request.kind == Kind::Video, ..request };
-        let mid = negotiation.free_mid('p');
+        let mid = negotiation.new_mid('p');
         negotiation.wishes.push(Section { mid: mid.clone(), purpose: Purpose::Publish(Publishing::new(request)) });
         self.want_offer(session.0);
         Ok(mid.as_str().to_owned())
@@ -111,7 +111,7 @@ impl Sfu {
         let Some(pair) = self.sessions.get(key).map(|it| it.negotiation.free_pair(of)) else { return };
         let slot = self.new_slot_section(key, of, pair, &[]);
         let Some(it) = self.sessions.get_mut(key) else { return };
-        let mid = it.negotiation.free_mid(if of == Kind::Audio { 'a' } else { 'v' });
+        let mid = it.negotiation.new_mid(if of == Kind::Audio { 'a' } else { 'v' });
         it.negotiation.wishes.push(Section { mid, purpose: Purpose::Slot(slot) });
     }
 

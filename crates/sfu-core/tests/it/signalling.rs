@@ -1,5 +1,10 @@
 //! Offers and answers: what the engine writes, and what it makes of what clients write.
 
+mod hostile;
 mod offers;
-#[allow(dead_code)]
 mod page;
+mod pairs;
+mod properties;
+mod quirks;
+mod rounds;
+mod shapes;

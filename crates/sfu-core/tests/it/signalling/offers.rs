@@ -5,7 +5,7 @@ use plenary_sfu_core::{Answered, Error, Event, SlotContent, TrackId};
 use super::page::{Page, camera, microphone};
 use crate::lab::{Lab, ms};
 
-fn published(lab: &Lab) -> Vec<(String, TrackId)> {
+pub(super) fn published(lab: &Lab) -> Vec<(String, TrackId)> {
     let events = lab.events.iter().filter_map(|event| match event {
         Event::Published { mid, track, .. } => Some((mid.clone(), *track)),
         _ => None,
@@ -72,4 +72,56 @@ fn what_changes_while_an_offer_is_in_flight_comes_with_the_next() {
     assert_eq!(lab.sfu.set_slots(page.session, 1, 1), Ok(()));
     assert_eq!(page.offer(&mut lab), None, "nothing changed");
     assert_eq!(lab.sfu.set_slots(page.session, 0, 129), Err(Error::Limit("session_slots_max")));
+}
+
+/// With what is drawn by chance put aside.
+fn masked(offer: &str) -> String {
+    let mut ssrcs = Vec::new();
+    let mut mask = |line: &str| -> String {
+        let hidden = [
+            "a=ice-ufrag:",
+            "a=ice-pwd:",
+            "a=fingerprint:sha-256 ",
+            "a=ssrc:",
+            "a=ssrc-group:FID ",
+            "a=candidate:",
+            "o=- ",
+        ];
+        let Some(key) = hidden.iter().find(|key| line.starts_with(**key)) else { return line.to_owned() };
+        let rest = &line[key.len()..];
+        match *key {
+            "o=- " => format!("{key}…{}", &rest[rest.find(' ').unwrap()..]),
+            "a=ssrc:" | "a=ssrc-group:FID " => {
+                let mut word = |word: &str| match word.parse::<u32>() {
+                    Ok(ssrc) => {
+                        let at = ssrcs.iter().position(|known| *known == ssrc).unwrap_or_else(|| {
+                            ssrcs.push(ssrc);
+                            ssrcs.len() - 1
+                        });
+                        format!("<{at}>")
+                    }
+                    Err(_) if word.starts_with("cname:") => "cname:…".to_owned(),
+                    Err(_) => word.to_owned(),
+                };
+                format!("{key}{}", rest.split(' ').map(&mut word).collect::<Vec<_>>().join(" "))
+            }
+            _ => format!("{key}…"),
+        }
+    };
+    offer.lines().map(|line| mask(line) + "\n").collect()
+}
+
+#[test]
+fn an_offer_of_all_codecs_is_the_golden_one() {
+    use plenary_rtp::payload::Codec::{Av1, H264, Opus, Vp8, Vp9};
+    let mut lab = Lab::with(super::page::room(&[Vp8, H264, Vp9, Av1, Opus]));
+    let mut page = Page::enter(&mut lab);
+    lab.sfu.ask_to_publish(page.session, microphone()).unwrap();
+    lab.sfu.ask_to_publish(page.session, camera()).unwrap();
+    lab.sfu.set_slots(page.session, 1, 1).unwrap();
+    let (_, offer) = page.offer(&mut lab).unwrap();
+    assert!(offer.lines().count() > 100 && offer.ends_with("\r\n"));
+    let golden = include_str!("../../golden/offer.sdp");
+    let masked = masked(&offer);
+    assert!(masked == golden, "{masked}");
 }

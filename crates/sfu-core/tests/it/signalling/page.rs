@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use plenary_ice::{Candidate, Credentials};
-use plenary_rtp::payload::Codec;
 use plenary_sdp::offer_answer::{
-    Answer, CodecOrder, DtlsRole, LocalCodec, LocalExtension, LocalTransport, Negotiated, Policy, RtpPolicy, Section,
-    answer,
+    Answer, CodecOrder, DtlsRole, LocalCodec, LocalExtension, LocalTransport, Negotiated, Policy, RtpMedia, RtpPolicy,
+    Section, answer, apply_answer, offer,
 };
 use plenary_sdp::{
-    Description, Direction, Fingerprint, HashFunction, IcePwd, IceUfrag, Limits, Origin, Text, Token, Word,
+    Codec, Description, Direction, ExtMap, ExtensionId, Fingerprint, HashFunction, IcePwd, IceUfrag, Limits, Media,
+    MediaKind, Mid, Origin, PayloadType, Rid, Simulcast, Text, Token, Word,
 };
 use plenary_sfu_core::{Answered, Event, Kind, PublishRequest, RoomConfig, SessionId};
 use plenary_transport::{Parameters, Setup, Transport};
@@ -139,12 +139,44 @@ impl Page {
         }
     }
 
-    /// The section of that MID, as the page understands it.
-    pub(super) fn section(&self, mid: &str) -> &Section {
-        let sections = &self.negotiated.as_ref().unwrap().sections;
-        let found =
-            sections.iter().find(|section| matches!(section, Section::Rtp(it) if *it.mid.as_ref().unwrap() == mid));
-        found.unwrap_or_else(|| panic!("there is no section {mid}: {sections:?}"))
+    /// Offers what there is, and sections for more; restarts ICE first, if it is to.
+    pub(super) fn make_offer(&mut self, lab: &mut Lab, more: &[(Kind, Direction)], restarts: bool) -> String {
+        let transport = &mut lab.clients[self.number].transport;
+        if restarts {
+            transport.restart(lab.now);
+        }
+        let last = self.offers.last().map(|(_, text)| Description::parse(text, &Limits::default()).unwrap());
+        let known = last.iter().flat_map(|last| &last.media);
+        let mut media: Vec<Media> = known.map(|media| mirrored(media, last.as_ref().unwrap())).collect();
+        for (kind, direction) in more {
+            let mid = Mid::new(&media.len().to_string()).unwrap();
+            media.push(section(*kind, mid, *direction, &self.codecs));
+        }
+        offer(Origin::new(7), &local_transport(transport), media).to_string()
+    }
+
+    /// Takes the engine's answer to an offer of its own.
+    pub(super) fn take_answer(&mut self, lab: &mut Lab, offer: &str, answer: &str) {
+        let [offered, answered] = [offer, answer].map(|text| Description::parse(text, &Limits::default()).unwrap());
+        let negotiated = apply_answer(&offered, &answered).unwrap();
+        let now = lab.now;
+        if let Some(agreed) = &negotiated.transport {
+            take_remote(&mut lab.clients[self.number].transport, agreed, now);
+        }
+        self.negotiated = Some(negotiated);
+        // What holds is kept as if the engine had offered it.
+        let version = self.offers.last().map_or(0, |(version, _)| *version);
+        self.offers.push((version, mirror_of(&offered).to_string()));
+    }
+
+    /// MIDs of the sections that it sends in.
+    pub(super) fn sending(&self) -> Vec<String> {
+        let sections = self.negotiated.iter().flat_map(|agreed| &agreed.sections);
+        let sends = sections.filter_map(|section| match section {
+            Section::Rtp(it) if it.direction.sends() => it.mid.as_ref(),
+            _ => None,
+        });
+        sends.map(|mid| mid.as_str().to_owned()).collect()
     }
 }
 
@@ -186,6 +218,64 @@ pub(super) fn take_remote(
     }
 }
 
+/// A section of the engine's, as the page offers it again.
+fn mirrored(media: &Media, description: &Description) -> Media {
+    if media.is_rejected() {
+        return media.clone();
+    }
+    let simulcast = media.simulcast().unwrap_or_default();
+    RtpMedia {
+        kind: media.kind.clone(),
+        mid: media.mid().unwrap().clone(),
+        direction: description.direction(media).reversed(),
+        codecs: media.codecs(),
+        extensions: media.extensions().cloned().collect(),
+        rids: media.rids().map(|rid| Rid { direction: rid.direction.reversed(), ..rid.clone() }).collect(),
+        simulcast: Simulcast { send: simulcast.recv, recv: simulcast.send },
+        msids: Vec::new(),
+        sources: Vec::new(),
+        ssrc_groups: Vec::new(),
+    }
+    .into_media()
+}
+
+fn mirror_of(description: &Description) -> Description {
+    let media = description.media.iter().map(|media| mirrored(media, description)).collect();
+    Description { media, ..description.clone() }
+}
+
+/// A section that the page adds, with numbers of its own.
+fn section(kind: Kind, mid: Mid, direction: Direction, codecs: &[LocalCodec]) -> Media {
+    let audio = kind == Kind::Audio;
+    let is_of_kind = |codec: &&LocalCodec| (codec.format.encoding.as_str() == "opus") == audio;
+    let numbered =
+        codecs.iter().filter(is_of_kind).zip((if audio { 111 } else { 96 })..).map(|(codec, number)| Codec {
+            payload_type: PayloadType::new(number).unwrap(),
+            format: codec.format.clone(),
+            parameters: codec.parameters.clone(),
+            feedback: codec.feedback.clone(),
+        });
+    let extension = ExtMap {
+        id: ExtensionId::new(1).unwrap(),
+        direction: None,
+        uri: Word::new(EXTENSIONS[0]).unwrap(),
+        attributes: None,
+    };
+    RtpMedia {
+        kind: if audio { MediaKind::Audio } else { MediaKind::Video },
+        mid,
+        direction,
+        codecs: numbered.collect(),
+        extensions: vec![extension],
+        rids: Vec::new(),
+        simulcast: Simulcast::default(),
+        msids: Vec::new(),
+        sources: Vec::new(),
+        ssrc_groups: Vec::new(),
+    }
+    .into_media()
+}
+
 pub(super) fn camera() -> PublishRequest {
     PublishRequest { kind: Kind::Video, simulcast: true, opaque: false, stream: "camera".into() }
 }
@@ -195,6 +285,6 @@ pub(super) fn microphone() -> PublishRequest {
 }
 
 /// A room of these codecs.
-pub(super) fn room(codecs: &[Codec]) -> RoomConfig {
+pub(super) fn room(codecs: &[plenary_rtp::payload::Codec]) -> RoomConfig {
     RoomConfig { codecs: codecs.iter().map(|codec| (*codec).into()).collect() }
 }
