@@ -34,15 +34,15 @@ impl Sfu {
         if session.tracks.len() + new.len() > self.config.session_tracks_max + over.len() {
             return Err(Error::Limit("session_tracks_max").into());
         }
-        let is_anothers = |track: TrackKey| !over.contains(&track);
+        let stays = |track: TrackKey| !over.contains(&track);
         let mut seen = BTreeSet::new();
         for (index, publication) in new {
             let mut ssrcs = publication.layers.iter().flat_map(|layer| [layer.ssrc, layer.rtx_ssrc]).flatten();
             let is_taken = ssrcs.any(|ssrc| {
-                let known = session.incoming.place(ssrc).is_some_and(|place| is_anothers(place.track));
+                let known = session.incoming.place(ssrc).is_some_and(|place| stays(place.track));
                 known || !seen.insert(ssrc)
             });
-            if is_taken || session.incoming.track_of(Some(&publication.mid)).is_some_and(is_anothers) {
+            if is_taken || session.incoming.track_of(Some(&publication.mid)).is_some_and(stays) {
                 return Err(NegotiationError::InUse(index));
             }
         }
