@@ -9,6 +9,7 @@ use plenary_stream::{NackConfig, PictureRequest, PictureRequestConfig, ReceiveCo
 use crate::frame::Facts;
 use crate::ids::{SessionKey, SubscriptionKey};
 use crate::log::{Log, LogLimits, Position};
+use crate::slot::Format;
 
 /// What a track or a slot carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +19,9 @@ pub enum Kind {
     /// Pictures.
     Video,
 }
+
+/// A track changes its codec this often at most: each time all who receive it begin anew.
+const CHANGED_MIN: Duration = Duration::from_secs(1);
 
 /// How far back a key frame is looked for that began at a packet which came late.
 const REORDERED_MAX: u64 = 512;
@@ -29,6 +33,10 @@ pub(crate) struct Track {
     pub(crate) codec: Codec,
     pub(crate) payload_type: u8,
     pub(crate) rtx_payload_type: Option<u8>,
+    /// What else it may come in.
+    pub(crate) others: Vec<Format>,
+    /// When it last went over to one of them.
+    pub(crate) changed_at: Option<Instant>,
     pub(crate) nack: bool,
     /// The payload is encrypted between the ends: it is not looked at.
     pub(crate) opaque: bool,
@@ -43,6 +51,20 @@ pub(crate) struct Track {
 impl Track {
     fn received(&self) -> impl Iterator<Item = &ReceivedLayer> {
         self.layers.iter().filter_map(|layer| layer.received.as_ref())
+    }
+
+    /// Goes over to the format with this payload type, if it was agreed on. What came before can't be begun with any more.
+    pub(crate) fn change_format(&mut self, payload_type: u8, now: Instant) -> bool {
+        if self.changed_at.is_some_and(|at| now.saturating_duration_since(at) < CHANGED_MIN) {
+            return false;
+        }
+        let Some(other) = self.others.iter_mut().find(|other| other.payload_type == payload_type) else { return false };
+        let Format { codec, payload_type, rtx_payload_type } = *other;
+        *other = Format { codec: self.codec, payload_type: self.payload_type, rtx_payload_type: self.rtx_payload_type };
+        (self.codec, self.payload_type, self.rtx_payload_type) = (codec, payload_type, rtx_payload_type);
+        self.changed_at = Some(now);
+        self.layers.iter_mut().for_each(|layer| layer.start = None);
+        true
     }
 
     /// Whether its publisher is to be told of something at once.

@@ -89,6 +89,7 @@ fn publication(section: &Section, it: &Publishing, agreed: &RtpSection) -> Optio
         codec,
         payload_type: known.payload_type.number(),
         rtx_payload_type: known.rtx.map(|rtx| rtx.number()),
+        others: formats(agreed).into_iter().filter(|other| other.codec != codec).collect(),
         nack: it.request.kind == Kind::Video && RoomCodec::asks_again(&known.feedback),
         opaque: it.request.opaque,
         stream: it.request.stream.clone(),

@@ -180,7 +180,7 @@ impl Sfu {
     }
 
     /// Subscriptions that wait, and can't get a slot as the client takes their codec in none.
-    fn tell_of_codecs(&mut self, key: SessionKey) {
+    pub(super) fn tell_of_codecs(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get(key) else { return };
         let waiting = session.waiting.iter().filter(|subscription| {
             let track = self.subscriptions.get(**subscription).and_then(|it| self.tracks.get(it.track));

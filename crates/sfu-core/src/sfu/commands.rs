@@ -13,7 +13,7 @@ use crate::extensions::Extensions;
 use crate::ids::{RoomId, SessionId, SessionKey, SubscriptionId, TrackId, TrackKey};
 use crate::negotiation::{Negotiation, RoomConfig, Section};
 use crate::session::{Place, Session};
-use crate::slot::{Slot, SlotConfig};
+use crate::slot::{Format, Slot, SlotConfig};
 use crate::track::{Kind, Layer, Track};
 
 /// Encodings of one track at most: those of a simulcast.
@@ -32,6 +32,8 @@ pub struct Publication {
     pub payload_type: u8,
     /// The payload type of retransmissions, if they were agreed on.
     pub rtx_payload_type: Option<u8>,
+    /// What else was agreed on: once its packets come so, the track goes over to it.
+    pub others: Vec<Format>,
     /// Whether what is missing may be asked for (`a=rtcp-fb:… nack`).
     pub nack: bool,
     /// The payload is encrypted between the ends. It is then forwarded by headers, extensions and the dependency
@@ -56,7 +58,7 @@ pub struct TrackInfo {
     pub session: SessionId,
     /// Sound or pictures.
     pub kind: Kind,
-    /// In what.
+    /// In what. It may change: see [`Publication::others`].
     pub codec: Codec,
     /// See [`Publication::opaque`].
     pub opaque: bool,
@@ -180,7 +182,7 @@ impl Sfu {
         if it.tracks.len() >= self.config.session_tracks_max {
             return Err(Error::Limit("session_tracks_max"));
         }
-        let Publication { kind, codec, payload_type, rtx_payload_type, nack, opaque, stream, .. } = publication;
+        let Publication { kind, codec, payload_type, rtx_payload_type, others, nack, opaque, stream, .. } = publication;
         let mut layers: Vec<_> = publication.layers.iter().map(|layer| Layer::new(kind, layer.rid.clone())).collect();
         for (layer, config) in layers.iter_mut().zip(&publication.layers) {
             if let Some(ssrc) = config.ssrc {
@@ -195,6 +197,8 @@ impl Sfu {
             codec,
             payload_type,
             rtx_payload_type,
+            others,
+            changed_at: None,
             nack,
             opaque,
             stream,
@@ -411,7 +415,9 @@ fn check_publication(publication: &Publication, session: &Session) -> Result<(),
     if publication.stream.len() > Publication::STREAM_MAX {
         return Err(Error::OutOfRange);
     }
-    if publication.payload_type > 127 || publication.rtx_payload_type.is_some_and(|number| number > 127) {
+    let own = [Some(publication.payload_type), publication.rtx_payload_type];
+    let others = publication.others.iter().flat_map(|other| [Some(other.payload_type), other.rtx_payload_type]);
+    if own.into_iter().chain(others).flatten().any(|number| number > 127) {
         return Err(Error::OutOfRange);
     }
     let mut ssrcs: Vec<_> =

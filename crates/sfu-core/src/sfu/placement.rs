@@ -96,6 +96,21 @@ impl Sfu {
         Some(())
     }
 
+    /// A track is in another codec from now on: who receives it does so in a slot that takes that, or is told.
+    pub(super) fn begin_anew(&mut self, track: TrackKey, now: Instant) {
+        let subscriptions = self.tracks.get(track).map(|track| track.subscriptions.clone()).unwrap_or_default();
+        for subscription in subscriptions {
+            let Some(it) = self.subscriptions.get(subscription) else { continue };
+            let (key, slot) = (it.session, it.slot);
+            let vacated = slot.and_then(|slot| self.vacate(key, slot));
+            if let (Some(subscription), Some(it)) = (vacated, self.sessions.get_mut(key)) {
+                it.waiting.push_front(subscription);
+            }
+            self.fill_slots(key, now);
+            self.tell_of_codecs(key);
+        }
+    }
+
     /// Puts subscriptions that wait into slots that are free, as long as there are some.
     pub(super) fn fill_slots(&mut self, key: SessionKey, now: Instant) {
         let Some(session) = self.sessions.get(key) else { return };

@@ -84,11 +84,15 @@ impl Sfu {
     /// Keeps a packet that came in for its layer.
     fn keep(&mut self, key: SessionKey, place: Place, packet: &Packet<'_>, now: Instant) -> Result<(), DropReason> {
         let track = self.tracks.get_mut(place.track).ok_or(DropReason::UnknownSource)?;
+        if packet.payload_type() != track.payload_type {
+            if !track.change_format(packet.payload_type(), now) {
+                return Err(DropReason::PayloadType);
+            }
+            self.begin_anew(place.track, now);
+        }
+        let track = self.tracks.get_mut(place.track).ok_or(DropReason::UnknownSource)?;
         let layer = track.layers.get_mut(usize::from(place.layer)).ok_or(DropReason::UnknownSource)?;
         let received = layer.received.as_mut().ok_or(DropReason::UnknownSource)?;
-        if packet.payload_type() != track.payload_type {
-            return Err(DropReason::PayloadType);
-        }
         let seq = match received.stream.handle_packet(&packet.into(), now) {
             Received::New { seq, .. } | Received::Late { seq, .. } | Received::Restart { seq } => seq,
             Received::Duplicate { .. } => return Err(DropReason::Duplicate),

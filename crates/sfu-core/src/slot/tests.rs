@@ -111,6 +111,8 @@ impl Bench {
                     codec: Codec::Vp8,
                     payload_type: 96,
                     rtx_payload_type: Some(97),
+                    others: Vec::new(),
+                    changed_at: None,
                     nack: true,
                     opaque: false,
                     stream: String::new(),

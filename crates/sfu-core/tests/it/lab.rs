@@ -225,6 +225,7 @@ impl Lab {
             codec: Codec::Vp8,
             payload_type: 96,
             rtx_payload_type: Some(97),
+            others: Vec::new(),
             nack: true,
             opaque: false,
             stream: String::new(),

@@ -24,6 +24,8 @@ pub(super) struct Page {
     pub(super) session: SessionId,
     /// What it takes.
     pub(super) codecs: Vec<LocalCodec>,
+    /// Its first payload type of video, where it offers.
+    pub(super) payload_types_from: u8,
     /// What it sends in sections that ask for it.
     pub(super) sends: bool,
     /// The answer of last time, as it understands it.
@@ -61,7 +63,7 @@ impl Page {
         };
         let codecs = codecs.iter().map(local).collect();
         let session = lab.clients[number].session;
-        Self { number, session, codecs, sends: true, negotiated: None, offers: Vec::new() }
+        Self { number, session, codecs, payload_types_from: 96, sends: true, negotiated: None, offers: Vec::new() }
     }
 
     /// The newest offer for this page, if there is one that it has not seen.
@@ -150,7 +152,7 @@ impl Page {
         let mut media: Vec<Media> = known.map(|media| mirrored(media, last.as_ref().unwrap())).collect();
         for (kind, direction) in more {
             let mid = Mid::new(&media.len().to_string()).unwrap();
-            media.push(section(*kind, mid, *direction, &self.codecs));
+            media.push(section(*kind, mid, *direction, (&self.codecs, self.payload_types_from)));
         }
         offer(Origin::new(7), &local_transport(transport), media).to_string()
     }
@@ -245,11 +247,11 @@ fn mirror_of(description: &Description) -> Description {
 }
 
 /// A section that the page adds, with numbers of its own.
-fn section(kind: Kind, mid: Mid, direction: Direction, codecs: &[LocalCodec]) -> Media {
+fn section(kind: Kind, mid: Mid, direction: Direction, (codecs, first): (&[LocalCodec], u8)) -> Media {
     let audio = kind == Kind::Audio;
     let is_of_kind = |codec: &&LocalCodec| (codec.format.encoding.as_str() == "opus") == audio;
     let numbered =
-        codecs.iter().filter(is_of_kind).zip((if audio { 111 } else { 96 })..).map(|(codec, number)| Codec {
+        codecs.iter().filter(is_of_kind).zip((if audio { 111 } else { first })..).map(|(codec, number)| Codec {
             payload_type: PayloadType::new(number).unwrap(),
             format: codec.format.clone(),
             parameters: codec.parameters.clone(),

@@ -3,10 +3,10 @@
 use plenary_rtp::extension::{Mid, Rid};
 use plenary_rtp::{Header, Packet, PacketWriter, RtpTime, SeqNo, Ssrc};
 use plenary_sdp::Direction::{RecvOnly, SendOnly, SendRecv};
-use plenary_sfu_core::{Answered, Error, Event, Kind, PublishRequest};
+use plenary_sfu_core::{Answered, DropReason, Error, Event, Kind, PublishRequest};
 
 use super::offers::{published, shown};
-use super::page::{Page, camera, microphone};
+use super::page::{H264, Page, VP8, camera, microphone, room};
 use super::shapes::{WRITER, chromium};
 use crate::lab::{Lab, ms};
 
@@ -199,10 +199,10 @@ fn a_client_may_offer_first_to_send_and_to_receive() {
 }
 
 /// A packet of a key frame of VP8, that says by MID and RID what it is.
-fn named(ssrc: u32, (mid, rid): (&str, &str), number: u16) -> Vec<u8> {
+fn named(ssrc: u32, payload_type: u8, (mid, rid): (&str, &str), number: u16) -> Vec<u8> {
     let header = Header {
         marker: true,
-        payload_type: 96,
+        payload_type,
         sequence_number: SeqNo(number),
         timestamp: RtpTime(9000),
         ssrc: Ssrc(ssrc),
@@ -211,11 +211,56 @@ fn named(ssrc: u32, (mid, rid): (&str, &str), number: u16) -> Vec<u8> {
     let mut out = Vec::new();
     let mut writer = PacketWriter::begin(&header, &mut out).unwrap();
     writer.element(1, &Mid::new(mid).unwrap()).unwrap();
-    writer.element(2, &Rid::new(rid).unwrap()).unwrap();
+    if !rid.is_empty() {
+        writer.element(2, &Rid::new(rid).unwrap()).unwrap();
+    }
     let mut payload = writer.into_payload();
     payload.append(&[0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 2, 0x68, 1, 0, 0]);
     payload.finish();
     out
+}
+
+#[test]
+fn a_track_is_in_the_codec_that_its_packets_come_in() {
+    use plenary_rtp::payload::Codec;
+    let mut lab = Lab::with(room(&[Codec::H264, Codec::Vp8, Codec::Opus]));
+    let mut publisher = Page::with(&mut lab, &[H264, VP8]);
+    let single = PublishRequest { simulcast: false, ..camera() };
+    let mid = lab.sfu.ask_to_publish(publisher.session, single).unwrap();
+    publisher.settle(&mut lab).unwrap();
+    lab.connect(publisher.number);
+    let (_, track) = published(&lab).remove(0);
+    assert_eq!(lab.sfu.track(track).unwrap().codec, Codec::H264);
+    // One who takes both, with numbers of its own, and one who takes the first only.
+    let mut both = Page::with(&mut lab, &[VP8, H264]);
+    both.payload_types_from = 120;
+    let offer = both.make_offer(&mut lab, &[(Kind::Video, RecvOnly)], false);
+    let answer = lab.sfu.handle_offer(both.session, &offer, lab.now).unwrap();
+    both.take_answer(&mut lab, &offer, &answer);
+    lab.connect(both.number);
+    let mut first = Page::with(&mut lab, &[H264]);
+    lab.sfu.set_slots(first.session, 0, 1).unwrap();
+    first.settle(&mut lab).unwrap();
+    let [_, starved] = [&both, &first].map(|page| lab.sfu.subscribe(page.session, track, lab.now).unwrap());
+    both.drain(&mut lab);
+    assert_eq!(shown(&lab, &first, "v0").unwrap().subscription, starved);
+
+    for number in [7, 8] {
+        lab.clients[publisher.number].send(named(11, 98, (&mid, ""), number), number.into());
+        lab.run(ms(20));
+    }
+    assert_eq!(lab.sfu.track(track).unwrap().codec, Codec::H264, "what it said it would send");
+    lab.clients[publisher.number].send(named(11, 96, (&mid, ""), 9), 9);
+    lab.run(ms(20));
+    assert_eq!(lab.sfu.track(track).unwrap().codec, Codec::Vp8);
+    let packet = Packet::parse(lab.clients[both.number].rtp.last().unwrap()).unwrap();
+    assert_eq!(packet.payload_type(), 120, "as the subscriber has it");
+    assert_eq!(shown(&lab, &first, "v0"), None);
+    assert!(lab.events.contains(&Event::NoCommonCodec(starved)));
+    lab.clients[publisher.number].send(named(11, 98, (&mid, ""), 10), 10);
+    lab.run(ms(20));
+    assert_eq!(lab.sfu.track(track).unwrap().codec, Codec::Vp8, "not to and fro");
+    assert_eq!(lab.sfu.dropped(DropReason::PayloadType), 1);
 }
 
 #[test]
@@ -233,7 +278,7 @@ fn layers_are_known_by_what_packets_say() {
     for (number, (rid, ssrc)) in [("q", 11), ("h", 12), ("f", 13)].into_iter().enumerate() {
         lab.sfu.select_layer(subscription, Some(number as u8), lab.now).unwrap();
         lab.run(ms(20));
-        lab.clients[0].send(named(ssrc, (&mid, rid), 7), 7);
+        lab.clients[0].send(named(ssrc, 96, (&mid, rid), 7), 7);
         lab.run(ms(20));
         let content = shown(&lab, &pages[1], "v0").unwrap();
         assert_eq!((content.track, content.layer), (track, Some(number as u8)), "{rid}");

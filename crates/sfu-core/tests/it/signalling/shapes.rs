@@ -77,9 +77,9 @@ pub(super) fn chromium(offer: &str, writer: &Writer<'_>) -> String {
             let ssrc = 2_045_410_224 + 10 * index;
             if media.kind == MediaKind::Video {
                 out +=
-                    &format!("a=ssrc-group:FID {ssrc} {}\r\na=ssrc:{} cname:OsMkAslo4PxR7CXA\r\n", ssrc + 1, ssrc + 1);
+                    &format!("a=ssrc-group:FID {ssrc} {}\r\na=ssrc:{} cname:k2R7dVq0tXcW4mEh\r\n", ssrc + 1, ssrc + 1);
             }
-            out += &format!("a=ssrc:{ssrc} cname:OsMkAslo4PxR7CXA\r\n");
+            out += &format!("a=ssrc:{ssrc} cname:k2R7dVq0tXcW4mEh\r\n");
         }
     }
     out
