@@ -1,9 +1,10 @@
 //! Media, restarts and ends.
 
+use plenary_ice::{Failed, State};
 use plenary_netsim::Loss;
 use plenary_transport::{CloseReason, DtlsVersions, Error, Event, Parameters, Setup};
 
-use crate::lab::{A, B, Lab, certificate, config, rtp};
+use crate::lab::{A, B, Lab, certificate, config, lite_config, rtp};
 
 #[test]
 fn media_flows_both_ways_and_comes_back_in_the_clear() {
@@ -33,15 +34,55 @@ fn media_can_not_be_sent_before_keys_or_without_a_path() {
     lab.signal();
     lab.run(1000);
     // 30 s of silence: the peer no longer consents (RFC 7675 §5.1).
+    cut(&mut lab);
+    lab.run(40_000);
+    assert_eq!(lab.transport_mut(A).protect_rtp(&mut packet, Some(1)), Err(Error::NoPath));
+    assert_eq!(lab.transport(A).path(), None);
+    assert_eq!(lab.closed(A), None, "ICE may restart");
+}
+
+/// From now on nothing arrives but what is injected.
+fn cut(lab: &mut Lab) {
     let (up, down) = lab.sim.network().site_links(lab.site);
     let now = lab.sim.elapsed();
     for link in [up, down] {
         lab.sim.network_mut().update_link(link, now, |link| link.loss = Loss::percent(100));
     }
-    lab.run(40_000);
-    assert_eq!(lab.transport_mut(A).protect_rtp(&mut packet, Some(1)), Err(Error::NoPath));
-    assert_eq!(lab.transport(A).path(), None);
-    assert_eq!(lab.closed(A), None, "ICE may restart");
+}
+
+// The trap: some clients send no STUN while media flows, and a server that waits for it goes silent.
+#[test]
+fn a_lite_server_lives_by_authentic_media_alone() {
+    for rtcp in [false, true] {
+        let mut lab = Lab::signalled(1, 50, 0, [config(A), lite_config(B)]);
+        lab.run(1000);
+        let remote = lab.peer(A).local;
+        let packets: Vec<_> = (1..=60)
+            .map(|number| {
+                let peer = &mut lab.peer_mut(A).transport;
+                let mut packet = if rtcp { vec![0x80, 201, 0, 1, 0, 0, 0, 9] } else { rtp(number) };
+                let profile = peer.profile().unwrap();
+                let overhead = if rtcp { profile.rtcp_overhead() } else { profile.rtp_overhead() };
+                packet.resize(packet.len() + overhead, 0);
+                if rtcp { peer.protect_rtcp(&mut packet) } else { peer.protect_rtp(&mut packet, None) }.unwrap();
+                packet
+            })
+            .collect();
+        cut(&mut lab);
+        for packet in &packets {
+            lab.run(1000);
+            lab.inject(B, remote, packet);
+            assert_eq!(lab.transport(B).ice().state(), State::Completed, "RTCP {rtcp}");
+            assert_eq!(lab.transport(B).path().map(|path| path.remote), Some(remote));
+        }
+        // What anybody could have recorded is no sign of life.
+        for packet in &packets[..31] {
+            lab.run(1000);
+            lab.inject(B, remote, packet);
+        }
+        assert_eq!(lab.transport(B).ice().state(), State::Failed(Failed::ConsentExpired), "RTCP {rtcp}");
+        assert_eq!(lab.transport(B).path(), None);
+    }
 }
 
 #[test]
