@@ -256,7 +256,8 @@ const fn remedy(reason: Reason) -> Option<Remedy> {
 }
 
 impl Report {
-    /// The same as JSON (RFC 8259): one object, `pairs` an array of objects, enums as strings, times in milliseconds.
+    /// The same as JSON (RFC 8259): one object, `pairs` an array of objects, enums as strings, times in milliseconds. A
+    /// `priority` has up to 63 bits, of which a reader that takes all numbers for floats keeps 53.
     pub fn to_json(&self) -> String {
         let pairs: Vec<_> = self.pairs.iter().map(PairReport::to_json).collect();
         let remedies: Vec<_> = self.remedies.iter().map(|remedy| format!("\"{remedy:?}\"")).collect();

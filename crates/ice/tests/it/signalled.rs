@@ -309,10 +309,17 @@ fn one_way_and_dead_pairs_are_explained() {
     assert_eq!(mute.remedies, [Remedy::OutboundPath, Remedy::Relay]);
     let text = mute.to_string();
     assert!(text.contains("udp host 192.0.2.1:1000 -> host 192.0.2.2:2000: the peer is heard"), "{text}");
-    let json = mute.to_json();
-    assert!(json.starts_with("{\"state\":\"Checking\",\"role\":\"Controlling\","), "{json}");
-    assert!(json.contains("\"remote\":\"192.0.2.2:2000\"") && json.contains("\"remedy\":\"OutboundPath\""), "{json}");
-    assert_eq!(json.matches('{').count(), json.matches('}').count());
+    let expected = concat!(
+        r#"{"state":"Checking","role":"Controlling","mapping":"Unknown","localCandidates":1,"remoteCandidates":1,"#,
+        r#""unresolved":0,"pairsLeftOut":0,"unauthenticated":0,"remedies":["OutboundPath","Relay"],"pairs":["#,
+        r#"{"local":"192.0.2.1:1000","localKind":"host","remote":"192.0.2.2:2000","remoteKind":"host","#,
+        r#""transport":"udp","priority":9151313343271665150,"state":"InProgress","selected":false,"#,
+        r#""nominated":false,"reason":"OneWay","remedy":"OutboundPath","rttMs":null,"#,
+        r#""checksSent":203,"responses":0,"requests":56}]}"#,
+    );
+    assert_eq!(mute.to_json(), expected);
+    let json = deaf.to_json();
+    assert!(json.contains(r#""reason":"Failed(NoResponse)","remedy":"InboundPath""#), "{json}");
 }
 
 #[test]
@@ -327,6 +334,8 @@ fn what_is_missing_is_explained() {
     let explained = lab.agents[A].explain();
     assert_eq!((explained.remedies, explained.mapping), (vec![], Mapping::None));
     assert_eq!(explained.pairs[0].reason, Reason::Works);
+    let json = lab.agents[A].explain().to_json();
+    assert!(json.contains(r#""nominated":true,"reason":"Works","remedy":null,"rttMs":100.000,"#), "{json}");
 }
 
 /// Two agents with TCP alone: A connects to B. Answers how many frames went.
