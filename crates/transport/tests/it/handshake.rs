@@ -141,11 +141,7 @@ fn the_first_retransmission_follows_the_round_trip_time_of_ice() {
     let mut lab = Lab::signalled(7, 40, 0, [with(config(A), DtlsVersions::Dtls12), config(B)]);
     // The client is B; what A answers is lost from the start of DTLS on.
     lab.run(45);
-    let (up, down) = lab.sim.network().site_links(lab.site);
-    let now = lab.sim.elapsed();
-    for link in [up, down] {
-        lab.sim.network_mut().update_link(link, now, |link| link.loss = plenary_netsim::Loss::percent(100));
-    }
+    lab.cut();
     lab.run(400);
     let hellos: Vec<_> = lab.peer(B).written.iter().filter(|(_, first, _)| *first == 22).map(|(at, ..)| *at).collect();
     assert!(hellos.len() >= 3, "{hellos:?}");
@@ -154,6 +150,23 @@ fn the_first_retransmission_follows_the_round_trip_time_of_ice() {
     assert!((ms(60)..=ms(113)).contains(&waited), "{waited:?}");
     let waited = hellos[2] - hellos[1];
     assert!((ms(120)..=ms(226)).contains(&waited), "{waited:?}");
+}
+
+// A lite agent makes no checks that would tell it: the answer to the peer's first led to the hello.
+#[test]
+fn a_lite_server_takes_the_time_from_the_first_check_to_the_hello_for_the_round_trip() {
+    let mut b = lite_config(B);
+    b.setup = Setup::Passive;
+    let mut lab = Lab::signalled(7, 40, 0, [with(config(A), DtlsVersions::Dtls12), b]);
+    // The hello comes at 60 ms; from then on nothing does.
+    lab.run(65);
+    lab.cut();
+    lab.run(150);
+    let mut flights: Vec<_> = lab.peer(B).written.iter().filter(|it| it.1 == 22).map(|it| it.0).collect();
+    flights.dedup();
+    assert_eq!(flights.len(), 2, "{flights:?}");
+    let waited = flights[1] - flights[0];
+    assert!((ms(60)..=ms(113)).contains(&waited), "{waited:?}");
 }
 
 // The trap: `dimpl` wants to be called again at once, for one ACK after the other, while a datagram of a 1.3 flight is

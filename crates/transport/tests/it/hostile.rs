@@ -114,9 +114,14 @@ fn what_comes_from_elsewhere_is_dropped_whatever_it_is() {
     lab.send_rtp(A, 1);
     lab.run(100);
     let packet = lab.peer(B).came.iter().rfind(|it| it[0] == 0x80).cloned().unwrap();
-    lab.inject(B, stranger, &packet);
+    // The second time right after the peer itself, whose address is remembered.
+    let remote = lab.peer(A).local;
+    for from in [stranger, remote, stranger] {
+        lab.inject(B, from, &packet);
+    }
     lab.inject(A, stranger, &hello);
-    assert_eq!(lab.transport(B).dropped(DropReason::Unproven), 1);
+    assert_eq!(lab.transport(B).dropped(DropReason::Unproven), 2);
+    assert_eq!(lab.transport(B).dropped(DropReason::Srtp(plenary_srtp::DropReason::Replayed)), 1);
     assert_eq!(lab.transport(A).dropped(DropReason::Unproven), 1);
     lab.run(1000);
     assert_eq!(lab.peer(B).rtp.len(), 1);

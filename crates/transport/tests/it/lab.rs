@@ -261,6 +261,15 @@ impl Lab {
         }
     }
 
+    /// From now on nothing arrives but what is injected.
+    pub(crate) fn cut(&mut self) {
+        let (up, down) = self.sim.network().site_links(self.site);
+        let now = self.sim.elapsed();
+        for link in [up, down] {
+            self.sim.network_mut().update_link(link, now, |link| link.loss = Loss::percent(100));
+        }
+    }
+
     pub(crate) fn connected(&self, of: usize) -> Option<(Duration, Connected)> {
         self.events.iter().find_map(|(at, whose, event)| match event {
             Event::Connected(connected) if *whose == of => Some((*at, *connected)),

@@ -1,7 +1,6 @@
 //! Media, restarts and ends.
 
 use plenary_ice::{Failed, State};
-use plenary_netsim::Loss;
 use plenary_transport::{CloseReason, DtlsVersions, Error, Event, Parameters, Setup};
 
 use crate::lab::{A, B, Lab, certificate, config, lite_config, rtp};
@@ -34,20 +33,11 @@ fn media_can_not_be_sent_before_keys_or_without_a_path() {
     lab.signal();
     lab.run(1000);
     // 30 s of silence: the peer no longer consents (RFC 7675 §5.1).
-    cut(&mut lab);
+    lab.cut();
     lab.run(40_000);
     assert_eq!(lab.transport_mut(A).protect_rtp(&mut packet, Some(1)), Err(Error::NoPath));
     assert_eq!(lab.transport(A).path(), None);
     assert_eq!(lab.closed(A), None, "ICE may restart");
-}
-
-/// From now on nothing arrives but what is injected.
-fn cut(lab: &mut Lab) {
-    let (up, down) = lab.sim.network().site_links(lab.site);
-    let now = lab.sim.elapsed();
-    for link in [up, down] {
-        lab.sim.network_mut().update_link(link, now, |link| link.loss = Loss::percent(100));
-    }
 }
 
 // The trap: some clients send no STUN while media flows, and a server that waits for it goes silent.
@@ -68,7 +58,7 @@ fn a_lite_server_lives_by_authentic_media_alone() {
                 packet
             })
             .collect();
-        cut(&mut lab);
+        lab.cut();
         for packet in &packets {
             lab.run(1000);
             lab.inject(B, remote, packet);
