@@ -93,6 +93,14 @@ impl Log {
         self.store.keep_from(self.entries.front().map(|oldest| &oldest.place));
     }
 
+    /// Forgets all packets. Whoever reads is behind what is kept from now on, even if he had read all of it.
+    pub(crate) fn clear(&mut self) {
+        self.first = self.end() + 1;
+        self.entries.clear();
+        self.bytes = 0;
+        self.store.keep_from(None);
+    }
+
     /// The packet at this position, if it is still there.
     pub(crate) fn get(&self, position: Position) -> Option<&Entry> {
         let index = position.checked_sub(self.first)?;

@@ -92,6 +92,8 @@ struct Span {
     format: Format,
     timestamp: u32,
     shift: Shift,
+    /// Stands in the packets of sound, for the page to know whom it hears.
+    csrc: Option<Ssrc>,
 }
 
 /// What is in the slot.
@@ -102,7 +104,6 @@ pub(crate) struct Source {
     pub(crate) format: Format,
     /// The layer that is to be sent; `None` while it is paused.
     pub(crate) wanted: Option<u8>,
-    /// Stands in the packets of sound, for the page to know whom it hears.
     csrc: Ssrc,
     run: Option<Run>,
 }
@@ -120,8 +121,14 @@ struct Run {
     cursor: Position,
     sequence: Sequence,
     span: Span,
-    /// The first packet is marked, as sound begins there (RFC 3551 §4.1).
+    /// The next packet is marked, as sound begins there (RFC 3551 §4.1).
     is_first: bool,
+}
+
+impl Run {
+    fn is_behind(&self, track: &Track) -> bool {
+        track.layers.get(usize::from(self.span.layer)).is_some_and(|layer| self.cursor < layer.log.start())
+    }
 }
 
 /// What a slot has to do next.
@@ -216,8 +223,10 @@ impl Slot {
 
     /// Looks what is next, and goes over to the layer that is wanted if that can be done now.
     pub(crate) fn next(&mut self, track: &Track, switched: &mut Option<Switched>) -> Next {
-        let Some(source) = &self.source else { return Next::Idle };
+        let Some(source) = &mut self.source else { return Next::Idle };
         let Some(wanted) = source.wanted else { return Next::Idle };
+        // Who fell behind what the log keeps would go on with parts of pictures.
+        source.run.take_if(|run| run.is_behind(track));
         let current = source.run.as_ref().map(|run| run.span.layer);
         if current != Some(wanted) {
             match self.begin(track, wanted) {
@@ -239,9 +248,11 @@ impl Slot {
         let source = self.source.as_mut()?;
         let timestamp = self.timeline.join(entry.timestamp, entry.arrived, self.first_timestamp);
         let shift = self.pictures.join(&entry.facts);
-        let span = Span { track: source.track, layer: wanted, format: source.format, timestamp, shift };
+        let is_audio = track.kind == Kind::Audio;
+        let csrc = is_audio.then_some(source.csrc);
+        let span = Span { track: source.track, layer: wanted, format: source.format, timestamp, shift, csrc };
         let sequence = Sequence::new(entry.seq, self.next);
-        source.run = Some(Run { cursor: start.cursor.max(layer.log.start()), sequence, span, is_first: true });
+        source.run = Some(Run { cursor: start.cursor.max(layer.log.start()), sequence, span, is_first: is_audio });
         self.keep(span);
         Some(entry.timestamp.wrapping_add(timestamp))
     }
@@ -271,11 +282,7 @@ impl Slot {
             if run.cursor == layer.log.end() {
                 return Next::Idle;
             }
-            let Some(entry) = layer.log.get(run.cursor) else {
-                // It fell behind what the log keeps: what follows would be parts of pictures.
-                source.run = None;
-                return if track.kind == Kind::Video { Next::NeedsKeyFrame } else { Next::Idle };
-            };
+            let Some(entry) = layer.log.get(run.cursor) else { return Next::Idle };
             let has_number = run.sequence.number(entry.seq).is_some();
             if !has_number || entry.is_empty() && run.sequence.skip(entry.seq) {
                 run.cursor += 1;
@@ -283,6 +290,11 @@ impl Slot {
             }
             let timestamp = entry.timestamp.wrapping_add(run.span.timestamp);
             if !entry.is_empty() && self.timeline.is_broken_by(timestamp, entry.arrived) {
+                if run.sequence.is_late(entry.seq) {
+                    // Of a time that is over: joined anew, it would come after what it was before.
+                    run.cursor += 1;
+                    continue;
+                }
                 run.span.timestamp = self.timeline.join(entry.timestamp, entry.arrived, self.first_timestamp);
                 // With other times than those around them: what comes late from before has no place.
                 run.sequence.forget_before(entry.seq);
@@ -325,5 +337,7 @@ impl Slot {
     }
 }
 
+#[cfg(test)]
+mod strict;
 #[cfg(test)]
 mod tests;

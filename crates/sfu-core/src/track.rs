@@ -1,5 +1,7 @@
 //! What is published: a track, its layers, and for each layer what came in and who reads it.
 
+mod arrival;
+
 use std::time::{Duration, Instant};
 
 use plenary_rtp::payload::Codec;
@@ -155,9 +157,15 @@ impl Layer {
         !std::mem::replace(&mut self.has_news, true)
     }
 
+    /// Its sender has begun anew: nothing goes on from what came before, and whoever read it begins with a key frame.
+    fn restart(&mut self) {
+        self.log.clear();
+        self.start = None;
+    }
+
     fn note_start(&mut self, packet: Position, seq: ExtendedSeqNo, timestamp: RtpTime, arrived: Instant) {
         let supersedes = self.start.is_none_or(|start| {
-            // H.264 says twice of one key frame that it begins; what comes late may say so of an old one.
+            // What comes late may say of an old key frame that it begins.
             timestamp.is_newer_than(start.timestamp) || timestamp == start.timestamp && seq < start.seq
         });
         if !supersedes {
@@ -166,6 +174,10 @@ impl Layer {
         let floor = self.log.start().max(packet.saturating_sub(REORDERED_MAX));
         let later = (floor..packet).rev().take_while(|at| self.log.get(*at).is_some_and(|entry| entry.seq > seq));
         let cursor = later.last().unwrap_or(packet);
+        if cursor < packet && cursor == floor && floor > 0 {
+            // Repaired so late that what follows on it may be gone: one would begin with it and go on with something else.
+            return;
+        }
         self.start = Some(Start { packet, cursor, seq, timestamp, arrived });
         if let Some(received) = &mut self.received {
             received.request.handle_key_frame();

@@ -3,15 +3,12 @@
 use std::time::Instant;
 
 use plenary_rtp::extension::{Mid, RepairedRid, Rid, TransportSequence};
-use plenary_rtp::payload::rtx;
 use plenary_rtp::rtcp::{self, Packet as Rtcp};
-use plenary_rtp::{ExtendedSeqNo, Packet, PacketMut, Ssrc};
-use plenary_stream::{Received, Repair};
+use plenary_rtp::{Packet, Ssrc};
 use plenary_wire::{Datagram, Handled};
 
 use super::{Sfu, agent_of};
 use crate::DropReason;
-use crate::frame::Facts;
 use crate::ids::SessionKey;
 use crate::session::Place;
 
@@ -49,10 +46,21 @@ impl Sfu {
             Some(place) => place,
             None => self.place(key, &packet, now).ok_or(DropReason::UnknownSource)?,
         };
-        let kept =
-            if place.repairs { self.repair(key, place, bytes, now) } else { self.keep(key, place, &packet, now) };
+        let track = self.tracks.get_mut(place.track).ok_or(DropReason::UnknownSource)?;
+        if !place.repairs && track.change_format(packet.payload_type(), now) {
+            self.begin_anew(place.track, now);
+        }
+        let track = self.tracks.get_mut(place.track).ok_or(DropReason::UnknownSource)?;
+        let kept = if place.repairs {
+            track.repair(place.layer, bytes, &ids, now)
+        } else {
+            track.receive(place.layer, &packet, &ids, now)
+        };
+        if kept == Ok(true) {
+            self.news.push((place.track, place.layer));
+        }
         self.settle_feedback(key, now);
-        kept
+        kept.map(|_| ())
     }
 
     /// Finds out what a new SSRC carries, by what its packets say (RFC 8843 §9.2, RFC 8852).
@@ -79,64 +87,6 @@ impl Sfu {
             return None;
         }
         Some(place)
-    }
-
-    /// Keeps a packet that came in for its layer.
-    fn keep(&mut self, key: SessionKey, place: Place, packet: &Packet<'_>, now: Instant) -> Result<(), DropReason> {
-        let track = self.tracks.get_mut(place.track).ok_or(DropReason::UnknownSource)?;
-        if packet.payload_type() != track.payload_type {
-            if !track.change_format(packet.payload_type(), now) {
-                return Err(DropReason::PayloadType);
-            }
-            self.begin_anew(place.track, now);
-        }
-        let track = self.tracks.get_mut(place.track).ok_or(DropReason::UnknownSource)?;
-        let layer = track.layers.get_mut(usize::from(place.layer)).ok_or(DropReason::UnknownSource)?;
-        let received = layer.received.as_mut().ok_or(DropReason::UnknownSource)?;
-        let seq = match received.stream.handle_packet(&packet.into(), now) {
-            Received::New { seq, .. } | Received::Late { seq, .. } | Received::Restart { seq } => seq,
-            Received::Duplicate { .. } => return Err(DropReason::Duplicate),
-            Received::Jump => return Err(DropReason::Jump),
-        };
-        self.append(key, place, packet, seq, now)
-    }
-
-    fn append(
-        &mut self,
-        key: SessionKey,
-        place: Place,
-        packet: &Packet<'_>,
-        seq: ExtendedSeqNo,
-        now: Instant,
-    ) -> Result<(), DropReason> {
-        let session = self.sessions.get(key).ok_or(DropReason::Stranger)?;
-        let track = self.tracks.get_mut(place.track).ok_or(DropReason::UnknownSource)?;
-        let facts = Facts::read(packet, track.codec, track.opaque, &session.extensions);
-        let facts = facts.map_err(|_| DropReason::Payload)?;
-        let layer = track.layers.get_mut(usize::from(place.layer)).ok_or(DropReason::UnknownSource)?;
-        if layer.append(packet, seq, facts, now) {
-            self.news.push((place.track, place.layer));
-        }
-        Ok(())
-    }
-
-    /// Takes a retransmission apart, and keeps what it repairs.
-    fn repair(&mut self, key: SessionKey, place: Place, bytes: &mut [u8], now: Instant) -> Result<(), DropReason> {
-        let payload = Packet::parse(bytes).map_err(|_| DropReason::Malformed)?.payload_range();
-        let stripped = rtx::strip(bytes, payload).map_err(|_| DropReason::Payload)?;
-        let Some((original, bytes)) = stripped else { return Err(DropReason::Probe) };
-        let track = self.tracks.get_mut(place.track).ok_or(DropReason::UnknownSource)?;
-        let layer = track.layers.get_mut(usize::from(place.layer)).ok_or(DropReason::UnknownSource)?;
-        let received = layer.received.as_mut().ok_or(DropReason::Probe)?;
-        let Repair::Repaired { seq, .. } = received.stream.handle_repair(original) else {
-            return Err(DropReason::Probe);
-        };
-        let mut packet = PacketMut::parse(bytes).map_err(|_| DropReason::Malformed)?;
-        packet.set_sequence_number(original);
-        packet.set_ssrc(received.stream.ssrc());
-        packet.set_payload_type(track.payload_type).map_err(|_| DropReason::PayloadType)?;
-        let packet = packet.as_packet();
-        self.append(key, place, &packet, seq, now)
     }
 
     /// What is missing is asked for at once: but for that, a packet changes no timer of its session.

@@ -45,11 +45,10 @@ impl Pictures {
         let numbers = &facts.numbers;
         if let Some(id) = numbers.picture_id {
             let sent = id.value().wrapping_add(shift.picture_id);
-            // The width is the source's: what wraps at 7 bits is compared there.
+            // The width is the source's: what wraps at 7 bits is compared there. Counted are all 16, for the next source.
             let spare = 16 - id.width();
-            if (sent.wrapping_sub(self.picture_id) << spare).cast_signed() > 0 {
-                self.picture_id = sent & id.max();
-            }
+            let step = (sent.wrapping_sub(self.picture_id) << spare).cast_signed() >> spare;
+            self.picture_id = self.picture_id.wrapping_add_signed(step.max(0));
         }
         let newer = |newest: &mut u8, sent: u8| {
             if sent.wrapping_sub(*newest).cast_signed() > 0 {

@@ -41,6 +41,11 @@ impl Sequence {
         self.known_from = self.known_from.max(seq.0);
     }
 
+    /// Whether a newer one was sent or left out.
+    pub(super) const fn is_late(&self, seq: ExtendedSeqNo) -> bool {
+        seq.0 < self.next
+    }
+
     /// The packet was sent.
     pub(super) fn sent(&mut self, seq: ExtendedSeqNo) {
         self.next = self.next.max(seq.0 + 1);
@@ -48,7 +53,7 @@ impl Sequence {
 
     /// Leaves a packet out. `false` if it came late, so that its number is taken already and must be sent.
     pub(super) fn skip(&mut self, seq: ExtendedSeqNo) -> bool {
-        if seq.0 < self.next {
+        if self.is_late(seq) {
             return false;
         }
         self.next = seq.0 + 1;

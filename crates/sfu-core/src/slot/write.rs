@@ -10,7 +10,7 @@ use plenary_wire::DataSize;
 use super::{Slot, Span};
 use crate::extensions::Extensions;
 use crate::log::{Entry, Log};
-use crate::track::{Kind, Track};
+use crate::track::Track;
 
 /// What all packets to one subscriber have in common.
 #[derive(Clone, Copy, Debug)]
@@ -35,20 +35,17 @@ const DESCRIPTOR_MAX: usize = 255;
 impl Slot {
     /// Appends the packet at the cursor, which [`next`](Self::next) has called one. Nothing is spent yet.
     pub(crate) fn write(&self, track: &Track, envelope: &Envelope<'_>, out: &mut Vec<u8>) -> Option<Written> {
-        let source = self.source.as_ref()?;
-        let run = source.run.as_ref()?;
+        let run = self.source.as_ref()?.run.as_ref()?;
         let log = &track.layers.get(usize::from(run.span.layer))?.log;
         let entry = log.get(run.cursor)?;
         let number = run.sequence.number(entry.seq)?;
-        let is_audio = self.config.kind == Kind::Audio;
-        let csrcs = [source.csrc];
         let header = Header {
-            marker: entry.marker || is_audio && run.is_first,
+            marker: entry.marker || run.is_first,
             payload_type: run.span.format.payload_type,
             sequence_number: SeqNo(number as u16),
             timestamp: entry.timestamp.wrapping_add(run.span.timestamp),
             ssrc: self.config.ssrc,
-            csrcs: if is_audio { &csrcs } else { &[] },
+            csrcs: run.span.csrc.as_slice(),
         };
         let start = out.len();
         self.write_packet(&header, (log, entry), &run.span, (envelope, None), out)?;
@@ -64,16 +61,16 @@ impl Slot {
         envelope: &Envelope<'_>,
         out: &mut Vec<u8>,
     ) -> Option<usize> {
-        let (span, position) = self.span_of(repair.token)?;
+        let (span, position, is_first) = self.span_of(repair.token)?;
         let log = &track.layers.get(usize::from(span.layer))?.log;
         let entry = log.get(position)?;
         let header = Header {
-            marker: entry.marker,
+            marker: entry.marker || is_first,
             payload_type: span.format.rtx_payload_type?,
             sequence_number: repair.sequence_number,
             timestamp: entry.timestamp.wrapping_add(span.timestamp),
             ssrc: self.config.rtx_ssrc?,
-            csrcs: &[],
+            csrcs: span.csrc.as_slice(),
         };
         let start = out.len();
         self.write_packet(&header, (log, entry), &span, (envelope, Some(repair.original)), out)?;
@@ -84,7 +81,7 @@ impl Slot {
 
     /// The track of a packet that is to be sent again, if it is known.
     pub(crate) fn track_of(&self, repair: &Retransmission) -> Option<crate::ids::TrackKey> {
-        self.span_of(repair.token).map(|(span, _)| span.track)
+        self.span_of(repair.token).map(|(span, ..)| span.track)
     }
 
     fn write_packet(
@@ -146,17 +143,18 @@ impl Slot {
         let run = self.source.as_mut()?.run.as_mut()?;
         let entry = track.layers.get(usize::from(run.span.layer))?.log.get(run.cursor)?;
         let timestamp = entry.timestamp.wrapping_add(run.span.timestamp);
-        let token = u64::from(self.spans_begun) << POSITION_BITS | run.cursor & POSITION_MASK;
+        let first = if run.is_first { FIRST } else { 0 };
+        let token = u64::from(self.spans_begun) << SPAN_SHIFT | first | run.cursor & POSITION_MASK;
         run.sequence.sent(entry.seq);
         run.cursor += 1;
         run.is_first = false;
         self.next = self.next.max(written.number + 1);
         self.pictures.sent(&entry.facts, &run.span.shift);
-        if entry.is_empty() {
-            return Some(());
+        // Padding that had to be sent is missed like any other packet, but stands for no time of its own.
+        if !entry.is_empty() {
+            let sampled_at = self.timeline.sent(timestamp, entry.arrived);
+            self.stream.handle_sent(&SentPacket { timestamp, payload_len: entry.payload_len(), sampled_at });
         }
-        let sampled_at = self.timeline.sent(timestamp, entry.arrived);
-        self.stream.handle_sent(&SentPacket { timestamp, payload_len: entry.payload_len(), sampled_at });
         if self.config.rtx_ssrc.is_some() {
             self.history.handle_sent(
                 SeqNo(written.number as u16),
@@ -168,14 +166,16 @@ impl Slot {
         Some(())
     }
 
-    /// The span and the position that a token names.
-    fn span_of(&self, token: u64) -> Option<(Span, u64)> {
-        let back = self.spans_begun.wrapping_sub((token >> POSITION_BITS) as u16);
+    /// The span and the position that a token names, and whether it is the first of a run of sound.
+    fn span_of(&self, token: u64) -> Option<(Span, u64, bool)> {
+        let back = self.spans_begun.wrapping_sub((token >> SPAN_SHIFT) as u16);
         let index = self.spans.len().checked_sub(usize::from(back) + 1)?;
-        self.spans.get(index).map(|span| (*span, token & POSITION_MASK))
+        self.spans.get(index).map(|span| (*span, token & POSITION_MASK, token & FIRST != 0))
     }
 }
 
-/// A token is the number of a span above the position of a packet: nine years at a million packets a second.
-const POSITION_BITS: u32 = 48;
-const POSITION_MASK: u64 = (1 << POSITION_BITS) - 1;
+/// A token is the number of a span, a bit for the first of a run, and the position of a packet: four years at a million
+/// packets a second.
+const SPAN_SHIFT: u32 = 48;
+const FIRST: u64 = 1 << 47;
+const POSITION_MASK: u64 = FIRST - 1;

@@ -1,0 +1,10 @@
+//! Slots before strict receivers of every codec: fed with what browsers sent and with what encoders might, through loss,
+//! reordering and repetition, over switches, pauses and changes of source.
+
+mod bench;
+mod capture;
+mod frames;
+mod path;
+mod receiver;
+mod replay;
+mod restart;
