@@ -3,6 +3,7 @@
 use plenary_ice::{CandidateKind, Config, Event, Policy, Role, State};
 
 use crate::lab::{A, B, Lab, address, config, lite_config, ms};
+use crate::life::settled_on_a_relay;
 
 #[test]
 fn two_full_agents_are_usable_after_one_round_trip() {
@@ -247,15 +248,7 @@ fn no_packet_is_lost_on_the_way_from_the_first_pair_to_the_best() {
 
 #[test]
 fn without_renomination_there_is_one_nomination() {
-    let with = |seed, role| Config { renomination: false, ..config(seed, role) };
-    let mut lab = Lab::new(with(1, Role::Controlling), with(2, Role::Controlled));
-    lab.relay(A, 3, "198.51.100.1:3000");
-    lab.host(B, 2, "192.0.2.2:2000");
-    lab.signal();
-    assert!(lab.until(ms(2000), Lab::is_complete));
-    lab.host(A, 1, "192.0.2.1:1000");
-    lab.candidates(A);
-    lab.run(ms(5000));
+    let lab = settled_on_a_relay();
     assert_eq!(lab.selected(A).unwrap().0, address("198.51.100.1:3000"), "RFC 8445 §8.1.1: a restart is needed");
     assert_eq!(lab.selected(B).unwrap().1, address("198.51.100.1:3000"));
 }

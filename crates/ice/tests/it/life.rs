@@ -404,7 +404,7 @@ fn a_closed_agent_is_silent() {
 }
 
 /// Without renomination: in use is the first pair, through a relay, although a direct one works since.
-fn settled_on_a_relay() -> Lab {
+pub(crate) fn settled_on_a_relay() -> Lab {
     let with = |seed, role| Config { renomination: false, ..config(seed, role) };
     let mut lab = Lab::new(with(1, Role::Controlling), with(2, Role::Controlled));
     lab.relay(A, 3, "198.51.100.1:3000");
