@@ -2,6 +2,7 @@
 
 use plenary_srtp::Profile;
 use plenary_transport::{Config, Connected, DtlsRole, DtlsVersion, DtlsVersions, Setup};
+use plenary_wire::Limit;
 
 use crate::certificate::of_size;
 use crate::lab::{A, B, Lab, config, lite_config, ms};
@@ -186,6 +187,29 @@ fn a_gap_in_a_flight_is_no_storm() {
         assert!(lab.keys_after().expect("they connect") <= ms(400));
         assert!(written[A] + written[B] <= 20, "{written:?}");
     }
+}
+
+// Of a flight with a gap `dimpl` acknowledges what it has, again and again.
+#[test]
+fn datagrams_of_dtls_that_nobody_collects_are_bounded() {
+    let [a, mut b] = [config(A), config(B)].map(|it| with(it, DtlsVersions::Dtls13));
+    (b.certificate, b.setup) = (of_size(3500), Setup::Passive);
+    let mut lab = Lab::new(9, 50, 0, [a, b]);
+    lab.peer_mut(B).loses = Some(1);
+    lab.signal();
+    lab.run(110);
+    let mut now = lab.sim.now();
+    let end = now + ms(10_000);
+    let transport = lab.transport_mut(A);
+    while now < end {
+        now = transport.poll_timeout().unwrap().max(now + ms(1));
+        transport.handle_timeout(now);
+    }
+    let (mut out, mut waiting) = (Vec::new(), 0);
+    while let Some(transmit) = transport.poll_transmit(now, Limit::DATAGRAM, &mut out) {
+        waiting += usize::from(out[transmit.range.start] >= 4);
+    }
+    assert_eq!(waiting, 32);
 }
 
 #[test]
