@@ -17,7 +17,7 @@ pub struct Quirk {
 pub(super) const RIDS: [&str; 3] = ["q", "h", "f"];
 
 /// All that is known.
-pub const QUIRKS: [Quirk; 9] = [
+pub const QUIRKS: [Quirk; 10] = [
     Quirk {
         browser: "Firefox 153",
         habit: "where a slot's RTX is found by MID alone, it repairs nothing",
@@ -59,6 +59,12 @@ pub const QUIRKS: [Quirk; 9] = [
         habit: "writes fingerprints and ice-options once, for the session, and attributes by the alphabet",
         remedy: "what the session says holds for sections that say nothing; order means nothing",
         test: "firefox_publishes_a_simulcast_with_ssrcs_of_unknown_rids",
+    },
+    Quirk {
+        browser: "Chromium 156, Firefox 153",
+        habit: "pass over transport-wide feedback whose media SSRC is none of theirs, and send at the least they can",
+        remedy: "feedback names the stream that came last",
+        test: "feedback_names_a_stream_of_its_sender",
     },
     Quirk {
         browser: "Chromium 156, Firefox 153",

@@ -63,7 +63,8 @@ impl Arrivals {
         }
     }
 
-    pub(crate) fn note(&mut self, sequence: TransportSequence, now: Instant) {
+    pub(crate) fn note(&mut self, sequence: TransportSequence, ssrc: Ssrc, now: Instant) {
+        self.writer.set_media_ssrc(ssrc);
         let seq = self.unwrapper.unwrap(sequence.0);
         let at = now.saturating_duration_since(*self.epoch.get_or_insert(now));
         let base = *self.base.get_or_insert(seq);

@@ -362,6 +362,9 @@ impl Sfu {
         it.layer = layer;
         let Subscription { session, slot: Some(slot), .. } = *it else { return Ok(()) };
         self.read(session, slot, layer, now);
+        if layer != self.sessions.get(session).and_then(|it| it.slots[usize::from(slot)].current()) {
+            self.request_key_frame_for(session, slot, now);
+        }
         if layer.is_none() {
             self.tell_slot(session, slot, None);
         }

@@ -39,7 +39,7 @@ impl Sfu {
         if ids.transport_sequence != 0
             && let Some(Ok(sequence)) = packet.element::<TransportSequence>(ids.transport_sequence)
         {
-            session.arrivals.note(sequence, now);
+            session.arrivals.note(sequence, packet.ssrc(), now);
         }
         let known = session.incoming.place(packet.ssrc());
         let place = match known {

@@ -66,6 +66,11 @@ impl TwccWriter {
         Self { sender_ssrc, media_ssrc, feedback_count: 0, choices: Vec::new() }
     }
 
+    /// Names another stream of the transport from now on. libwebrtc passes over what names none that it sends.
+    pub const fn set_media_ssrc(&mut self, media_ssrc: Ssrc) {
+        self.media_ssrc = media_ssrc;
+    }
+
     /// Appends one feedback packet of `size_max` bytes at most on the packets from `base` on, and says how many of the
     /// `arrivals` are in it: as many as it can hold, at least one if there are any. The others belong into the next,
     /// whose base is the number behind the last that was taken.

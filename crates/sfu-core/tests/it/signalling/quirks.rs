@@ -19,7 +19,9 @@ fn section<'t>(text: &'t str, mid: &str) -> &'t str {
 
 #[test]
 fn every_quirk_names_its_test() {
-    let tests = [include_str!("quirks.rs"), include_str!("pairs.rs"), include_str!("hostile.rs")].concat();
+    let tests =
+        [include_str!("quirks.rs"), include_str!("pairs.rs"), include_str!("hostile.rs"), include_str!("rounds.rs")]
+            .concat();
     for quirk in QUIRKS {
         assert!(tests.contains(&format!("fn {}()", quirk.test)), "{}", quirk.test);
     }

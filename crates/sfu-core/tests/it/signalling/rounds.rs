@@ -1,6 +1,7 @@
 //! Several rounds: what stops, what comes back, and what is used again.
 
-use plenary_rtp::extension::{Mid, Rid};
+use plenary_rtp::extension::{Mid, Rid, TransportSequence};
+use plenary_rtp::rtcp;
 use plenary_rtp::{Header, Packet, PacketWriter, RtpTime, SeqNo, Ssrc};
 use plenary_sdp::Direction::{RecvOnly, SendOnly, SendRecv};
 use plenary_sfu_core::{Answered, DropReason, Error, Event, Kind, PublishRequest};
@@ -214,6 +215,7 @@ fn named(ssrc: u32, payload_type: u8, (mid, rid): (&str, &str), number: u16) -> 
     if !rid.is_empty() {
         writer.element(2, &Rid::new(rid).unwrap()).unwrap();
     }
+    writer.element(5, &TransportSequence(SeqNo(number))).unwrap();
     let mut payload = writer.into_payload();
     payload.append(&[0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 2, 0x68, 1, 0, 0]);
     payload.finish();
@@ -264,6 +266,26 @@ fn a_track_is_in_the_codec_that_its_packets_come_in() {
 }
 
 #[test]
+fn feedback_names_a_stream_of_its_sender() {
+    let mut lab = Lab::new();
+    let mut page = Page::enter(&mut lab);
+    let mid = lab.sfu.ask_to_publish(page.session, camera()).unwrap();
+    page.settle(&mut lab).unwrap();
+    lab.connect(page.number);
+    for (number, rid, ssrc) in [(7, "q", 11), (8, "h", 12)] {
+        lab.clients[page.number].rtcp.clear();
+        lab.clients[page.number].send(named(ssrc, 96, (&mid, rid), number), number.into());
+        lab.run(ms(100));
+        let told = lab.clients[page.number].rtcp.iter().flat_map(|bytes| rtcp::packets(bytes)).flatten();
+        let feedback = told.filter_map(|packet| match packet {
+            rtcp::Packet::Twcc(it) => Some((it.media_ssrc, it.received().map(|(seq, _)| seq).collect::<Vec<_>>())),
+            _ => None,
+        });
+        assert_eq!(feedback.collect::<Vec<_>>(), [(Ssrc(ssrc), vec![SeqNo(number)])]);
+    }
+}
+
+#[test]
 fn layers_are_known_by_what_packets_say() {
     let mut lab = Lab::new();
     let mut pages = [Page::enter(&mut lab), Page::enter(&mut lab)];
@@ -288,4 +310,11 @@ fn layers_are_known_by_what_packets_say() {
     let packets: Vec<_> = lab.clients[1].rtp.iter().map(|bytes| Packet::parse(bytes).unwrap()).collect();
     assert_eq!(packets.len(), 3);
     assert!(packets.iter().all(|packet| packet.ssrc() == Ssrc(ssrc) && packet.payload_type() == 96));
+    // Back to the first: what is sent goes on, and its key frame is asked for.
+    lab.clients[0].rtcp.clear();
+    lab.sfu.select_layer(subscription, Some(0), lab.now).unwrap();
+    lab.run(ms(350));
+    let told = lab.clients[0].rtcp.iter().flat_map(|bytes| rtcp::packets(bytes)).flatten();
+    let plis = told.filter_map(|packet| if let rtcp::Packet::Pli(pli) = packet { Some(pli.media_ssrc) } else { None });
+    assert_eq!(plis.collect::<Vec<_>>(), [Ssrc(11), Ssrc(11)], "and again after 300 ms");
 }
