@@ -189,7 +189,7 @@ impl Layer {
     pub(crate) fn start_after(&self, sent: Option<Instant>) -> Option<Start> {
         if self.kind == Kind::Audio {
             let packet = self.log.end().checked_sub(1)?;
-            let entry = self.log.get(packet)?;
+            let entry = self.log.get(packet).filter(|entry| !entry.is_empty())?;
             let (seq, timestamp, arrived) = (entry.seq, entry.timestamp, entry.arrived);
             return Some(Start { packet, cursor: packet, seq, timestamp, arrived });
         }

@@ -3,8 +3,11 @@
 
 mod bench;
 mod capture;
+mod encoder;
 mod frames;
+mod opaque;
 mod path;
 mod receiver;
 mod replay;
 mod restart;
+mod synthetic;

@@ -96,10 +96,8 @@ pub(super) fn can_begin(placed: &Placed<'_>) -> bool {
             payload.descriptor.starts_frame() && vp8::FrameHeader::parse(payload.data).unwrap().key_frame.is_some()
         }
         Codec::Vp9 => vp9::Payload::parse(payload).unwrap().descriptor.starts_key_frame(),
-        Codec::H264 => {
-            let contents = h264::Payload::parse(payload).unwrap().contents();
-            contents.sps && contents.pps
-        }
+        // What must follow on it is held against the whole frame.
+        Codec::H264 => h264::Payload::parse(payload).unwrap().contents().sps,
         Codec::Av1 => {
             let payload = av1::Payload::parse(payload).unwrap();
             payload.header.starts_sequence && payload.contents().unwrap().sequence_header

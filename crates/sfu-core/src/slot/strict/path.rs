@@ -66,7 +66,7 @@ impl Path {
 }
 
 /// The packet as one of the RTX stream (RFC 4588 §4).
-fn again(sent: &Sent, at: u64) -> Sent {
+pub(super) fn again(sent: &Sent, at: u64) -> Sent {
     let packet = Packet::parse(&sent.bytes).unwrap();
     let mut bytes = sent.bytes[..packet.payload_range().start].to_vec();
     bytes.extend(packet.sequence_number().0.to_be_bytes());

@@ -195,9 +195,11 @@ fn check_frames(published: &Published, packets: &[Placed<'_>], seen: &Seen, opaq
     }
 }
 
-/// A key frame of H.264 has the picture with its parameter sets.
+/// A key frame of H.264 has both parameter sets and the picture.
 fn check_idr(packets: &[Placed<'_>], frame: &Frame, opaque: bool) {
-    let mut own = packets.iter().filter(|it| it.number >= frame.number && it.packet.timestamp() == frame.timestamp);
-    let is_idr = |it: &Placed<'_>| h264::Payload::parse(it.packet.payload()).is_ok_and(|it| it.contents().idr);
-    assert!(opaque || own.any(|it| it.codec != Codec::H264 || is_idr(it)), "no picture at {}", frame.number);
+    let own = packets.iter().filter(|it| it.number >= frame.number && it.packet.timestamp() == frame.timestamp);
+    let own = own.filter(|it| it.codec == Codec::H264 && !opaque && !it.packet.payload().is_empty());
+    let contents: Vec<_> = own.map(|it| h264::Payload::parse(it.packet.payload()).unwrap().contents()).collect();
+    let has_all = contents.iter().any(|it| it.pps) && contents.iter().any(|it| it.idr);
+    assert!(contents.is_empty() || has_all, "no picture, or not its parameters, at {}", frame.number);
 }

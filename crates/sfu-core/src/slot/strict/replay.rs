@@ -11,7 +11,7 @@ use crate::track::Kind;
 
 /// When the slot goes over to another layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Switching {
+pub(super) enum Switching {
     Never,
     /// Whenever another layer has a key frame.
     AtEveryKeyFrame,
@@ -55,34 +55,35 @@ fn kind(codec: Codec) -> Kind {
 }
 
 /// One capture alone, from the beginning.
-struct Alone<'c> {
-    capture: &'c Capture,
-    layer: u8,
-    path: Path,
-    switching: Switching,
-    takes_descriptors: bool,
-    seed: u64,
+pub(super) struct Alone<'c> {
+    pub(super) capture: &'c Capture,
+    pub(super) layer: u8,
+    pub(super) path: Path,
+    pub(super) switching: Switching,
+    pub(super) takes_descriptors: bool,
+    pub(super) opaque: bool,
+    pub(super) seed: u64,
 }
 
 impl<'c> Alone<'c> {
-    fn new(capture: &'c Capture) -> Self {
-        let (layer, path, switching, takes_descriptors, seed) = (0, Path::CLEAN, Switching::Never, true, 1);
-        Self { capture, layer, path, switching, takes_descriptors, seed }
+    pub(super) const fn new(capture: &'c Capture) -> Self {
+        let (layer, path, switching, takes_descriptors) = (0, Path::CLEAN, Switching::Never, true);
+        Self { capture, layer, path, switching, takes_descriptors, opaque: false, seed: 1 }
     }
 
     /// What comes of it, and how many frames each layer sent.
-    fn run(&self) -> (Seen, Vec<usize>) {
-        let Self { capture, layer, path, switching, takes_descriptors, seed } = *self;
+    pub(super) fn run(&self) -> (Seen, Vec<usize>) {
+        let Self { capture, layer, path, switching, takes_descriptors, opaque, seed } = *self;
         println!("{} layer {layer} {path:?} {switching:?} descriptors {takes_descriptors} seed {seed}", capture.name);
         let mut chance = Chance(seed);
         let mut bench = Bench::new(kind(capture.codec), takes_descriptors);
-        let track = bench.publish(capture.codec, capture.payload_type, capture.rids.len(), false);
+        let track = bench.publish(capture.codec, capture.payload_type, capture.rids.len(), opaque);
         bench.attach(track, Some(layer));
         let arriving = path.carry(&capture.sent, &mut chance);
         replay(&mut bench, track, &arriving, (switching, &mut chance));
         let mut published = Published::default();
-        published.add(capture.codec, &capture.sent, takes_descriptors, false);
-        (receive(&bench, &published, false), published.counts)
+        published.add(capture.codec, &capture.sent, takes_descriptors, opaque);
+        (receive(&bench, &published, opaque), published.counts)
     }
 }
 
@@ -199,5 +200,5 @@ fn sweep(capture: &Capture, seed: u64) {
     let switching = [Switching::Never, Switching::AtEveryKeyFrame, Switching::AtRandom][chance.below(3) as usize];
     let layer = chance.below(capture.rids.len() as u64) as u8;
     let takes_descriptors = chance.percent(50);
-    Alone { capture, layer, path, switching, takes_descriptors, seed }.run();
+    Alone { layer, path, switching, takes_descriptors, seed, ..Alone::new(capture) }.run();
 }
