@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use plenary_ice::{Agent, Config, ConfigError, DropReason, Mode, Reason, Role};
+use plenary_ice::{Agent, Config, ConfigError, DropReason, Error, LocalCandidate, Mode, Reason, Role};
 use plenary_wire::{Datagram, Ecn, FlowId, Handled, Limit};
 
 use crate::alone::{Alone, PASSWORD};
@@ -246,6 +246,42 @@ fn pairs_beyond_the_limit_are_the_worst() {
     assert_eq!((explained.pairs.len(), explained.pairs_left_out), (5, 16));
     let ports: Vec<_> = explained.pairs.iter().map(|pair| pair.remote.port()).collect();
     assert_eq!(ports, [20, 19, 18, 17, 16]);
+}
+
+#[test]
+fn no_more_requests_are_on_the_way_than_allowed() {
+    let mut alone = Alone::new(Config { transactions_max: 5, ..config(1, Role::Controlling) });
+    alone.parameters(false);
+    for port in 2001..=2020 {
+        alone.candidate(&format!("192.0.2.2:{port}"), port);
+    }
+    let mut asked = |seconds: u64| {
+        let mut ports = Vec::new();
+        for _ in 0..seconds * 100 {
+            ports.extend(alone.sent().iter().map(|(to, _)| to.port()));
+            alone.pass(ms(10));
+        }
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    };
+    assert_eq!(asked(9), [2001, 2017, 2018, 2019, 2020], "the first begins at once");
+    // `Config::check_timeout` later they are given up, and others begin.
+    asked(2);
+    assert_eq!(asked(7), [2012, 2013, 2014, 2015, 2016]);
+}
+
+#[test]
+fn no_more_local_candidates_are_taken_than_allowed() {
+    let mut alone = Alone::new(config(1, Role::Controlling));
+    let limit = usize::from(Config::default().local_candidates_max);
+    let there = alone.agent.local_candidates().len();
+    for port in 1..=100u16 {
+        let candidate = LocalCandidate::host(FlowId(1000 + u32::from(port)), address(&format!("192.0.2.9:{port}")));
+        let expected = if there + usize::from(port) <= limit { Ok(()) } else { Err(Error::LocalCandidates) };
+        assert_eq!(alone.agent.add_local_candidate(candidate, alone.now), expected, "{port}");
+    }
+    assert_eq!(alone.agent.local_candidates().len(), limit);
 }
 
 #[test]

@@ -493,6 +493,32 @@ fn streams_from_strangers_are_bounded() {
     assert_eq!(streams.agents[B].handle_accepted(FlowId(400), address(ENDS[B]), now), Ok(()));
 }
 
+#[test]
+fn no_more_streams_are_opened_than_allowed() {
+    let now = origin();
+    let mut agent = Agent::new(Config { streams_max: 1, ..config(1, Role::Controlling) }, now).unwrap();
+    let active = LocalCandidate::tcp(FlowId(1), TcpType::Active, address("192.0.2.1:0"));
+    agent.add_local_candidate(active, now).unwrap();
+    let peer = Agent::new(config(2, Role::Controlled), now).unwrap();
+    agent.set_remote_parameters(peer.local_parameters(), now);
+    for port in [8443, 8444] {
+        let line = format!("candidate:1 1 tcp 1 192.0.2.2 {port} typ host tcptype passive");
+        agent.add_remote_candidate(line.parse().unwrap(), now);
+    }
+    let mut outcomes = Vec::new();
+    for step in 0..20 {
+        let now = now + ms(5 * step);
+        agent.handle_timeout(now);
+        while let Some(event) = agent.poll_event() {
+            if let Event::Connect { request, .. } = event {
+                let flow = FlowId(100 + outcomes.len() as u32);
+                outcomes.push(agent.handle_connected(request, Some((flow, address(ENDS[A]))), now));
+            }
+        }
+    }
+    assert_eq!(outcomes, [Ok(()), Err(Error::Streams)]);
+}
+
 fn closed(agent: &mut Agent) -> Vec<FlowId> {
     let event = |event| if let Event::CloseStream(flow) = event { Some(flow) } else { None };
     std::iter::from_fn(|| agent.poll_event()).filter_map(event).collect()
