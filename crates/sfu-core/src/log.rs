@@ -101,6 +101,13 @@ impl Log {
         self.store.keep_from(None);
     }
 
+    /// Bytes of payload that came in after this instant, as far as they are kept.
+    pub(crate) fn bytes_since(&self, instant: Option<Instant>) -> usize {
+        let recent =
+            self.entries.iter().rev().take_while(|entry| instant.is_none_or(|instant| entry.arrived > instant));
+        recent.map(Entry::payload_len).sum()
+    }
+
     /// The packet at this position, if it is still there.
     pub(crate) fn get(&self, position: Position) -> Option<&Entry> {
         let index = position.checked_sub(self.first)?;

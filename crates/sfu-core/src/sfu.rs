@@ -3,6 +3,7 @@
 mod agreed;
 mod commands;
 mod placement;
+mod ranking;
 mod receive;
 mod signalling;
 mod transports;

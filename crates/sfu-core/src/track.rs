@@ -1,6 +1,7 @@
 //! What is published: a track, its layers, and for each layer what came in and who reads it.
 
 mod arrival;
+mod quality;
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,8 @@ use crate::frame::Facts;
 use crate::ids::{SessionKey, SubscriptionKey};
 use crate::log::{Log, LogLimits, Position};
 use crate::slot::Format;
+
+use quality::Quality;
 
 /// What a track or a slot carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,6 +102,7 @@ pub(crate) struct Layer {
     /// Something came in that the readers have not been told of.
     pub(crate) has_news: bool,
     start: Option<Start>,
+    quality: Quality,
     kind: Kind,
 }
 
@@ -133,7 +137,7 @@ impl Layer {
             }
         };
         let (received, log, readers, has_news, start) = (None, Log::new(limits), Vec::new(), false, None);
-        Self { rid, received, log, readers, has_news, start, kind }
+        Self { rid, received, log, readers, has_news, start, quality: Quality::default(), kind }
     }
 
     /// From here on packets of this SSRC are the layer's.

@@ -294,7 +294,7 @@ impl Sfu {
         Ok(())
     }
 
-    /// Lets a session receive a track, in the lowest layer at first. It waits if there is no slot free: the event comes
+    /// Lets a session receive a track, in the lowest layer at first: the first, if nothing has come of it yet. It waits if there is no slot free: the event comes
     /// with the slot.
     ///
     /// # Errors
@@ -317,7 +317,8 @@ impl Sfu {
         if it.lacks(published.kind, published.codec) {
             return Err(Error::NoCommonCodec);
         }
-        let subscription = Subscription { session: session.0, track: track.0, slot: None, layer: Some(0) };
+        let lowest = published.ranked_layers(now).first().copied().unwrap_or(0);
+        let subscription = Subscription { session: session.0, track: track.0, slot: None, layer: Some(lowest) };
         let key = self.subscriptions.insert(subscription);
         published.subscriptions.push(key);
         it.subscriptions.push(key);

@@ -7,6 +7,7 @@ mod encoder;
 mod frames;
 mod opaque;
 mod path;
+mod ranking;
 mod receiver;
 mod replay;
 mod restart;

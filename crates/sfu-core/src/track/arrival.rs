@@ -6,7 +6,7 @@ use plenary_rtp::payload::rtx;
 use plenary_rtp::{ExtendedSeqNo, Packet, PacketMut};
 use plenary_stream::{Received, Repair};
 
-use super::Track;
+use super::{Kind, Track};
 use crate::DropReason;
 use crate::extensions::Extensions;
 use crate::frame::Facts;
@@ -82,6 +82,9 @@ impl Track {
     ) -> Result<bool, DropReason> {
         let facts = Facts::read(packet, self.codec, self.opaque, ids).map_err(|_| DropReason::Payload)?;
         let it = self.layers.get_mut(usize::from(layer)).ok_or(DropReason::UnknownSource)?;
+        if self.kind == Kind::Video {
+            it.quality.note(packet, &facts, Some(self.codec).filter(|_| !self.opaque), ids);
+        }
         Ok(it.append(packet, seq, facts, now))
     }
 }

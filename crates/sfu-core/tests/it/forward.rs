@@ -186,6 +186,20 @@ fn reports_tell_our_clock_and_what_came() {
 }
 
 #[test]
+fn only_layers_that_are_sent_are_ranked() {
+    let (mut lab, mut camera) = pair();
+    let track = lab.sfu.tracks(lab.room).unwrap().next().unwrap();
+    assert_eq!(lab.sfu.ranked_layers(track, lab.now), Ok(vec![]));
+    let key = camera.frame(true, &[1100, 700]);
+    send(&mut lab, key);
+    assert_eq!(lab.sfu.ranked_layers(track, lab.now), Ok(vec![0]));
+    lab.run(ms(1100));
+    assert_eq!(lab.sfu.ranked_layers(track, lab.now), Ok(vec![]));
+    lab.sfu.leave(lab.clients[0].session, lab.now).unwrap();
+    assert_eq!(lab.sfu.ranked_layers(track, lab.now), Err(Error::NoTrack));
+}
+
+#[test]
 fn mistakes_of_the_caller_are_told() {
     let (mut lab, _) = pair();
     let session = lab.clients[1].session;

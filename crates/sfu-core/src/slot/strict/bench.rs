@@ -34,6 +34,8 @@ pub(super) struct Bench {
     /// The first timestamps of what is sent from each switch on.
     pub(super) switches: Vec<RtpTime>,
     pub(super) needed_key_frame: bool,
+    /// What is known of what comes in.
+    pub(super) ids: Extensions,
     extensions: Extensions,
 }
 
@@ -63,6 +65,7 @@ impl Bench {
             sent_at: Vec::new(),
             switches: Vec::new(),
             needed_key_frame: false,
+            ids: IDS,
             extensions: Extensions { mid: 1, dependency_descriptor, ..Extensions::default() },
         }
     }
@@ -100,9 +103,9 @@ impl Bench {
     pub(super) fn arrive(&mut self, track: TrackKey, layer: u8, repairs: bool, bytes: &[u8]) -> bool {
         let (track, mut bytes) = (&mut self.tracks[track], bytes.to_vec());
         if repairs {
-            return track.repair(layer, &mut bytes, &IDS, self.now).is_ok();
+            return track.repair(layer, &mut bytes, &self.ids, self.now).is_ok();
         }
-        track.receive(layer, &Packet::parse(&bytes).unwrap(), &IDS, self.now).is_ok()
+        track.receive(layer, &Packet::parse(&bytes).unwrap(), &self.ids, self.now).is_ok()
     }
 
     /// Sends what there is.

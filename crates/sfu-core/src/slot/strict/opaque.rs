@@ -9,7 +9,7 @@ use super::replay::{Alone, Switching};
 use crate::track::Kind;
 
 /// The capture with noise for payloads.
-fn encrypted(name: &str) -> Capture {
+pub(super) fn encrypted(name: &str) -> Capture {
     let mut capture = Capture::open(*ALL.iter().find(|(known, _)| *known == name).unwrap());
     // Repeats of what is now something else.
     capture.sent.retain(|sent| !sent.repairs);
