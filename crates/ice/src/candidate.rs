@@ -353,6 +353,18 @@ pub(crate) fn is_sendable(address: SocketAddr) -> bool {
     address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
 }
 
+/// Whether it may be a candidate of ours. RFC 8445 §5.1.1.1: no IPv4-compatible and no site-local address.
+pub(crate) fn is_offered(address: SocketAddr) -> bool {
+    let outdated = match address.ip() {
+        IpAddr::V6(ip) => {
+            let compatible = ip.segments()[..6] == [0; 6] && !ip.is_loopback();
+            compatible || ip.segments()[0] & 0xffc0 == 0xfec0
+        }
+        IpAddr::V4(_) => false,
+    };
+    is_sendable(address) && !outdated
+}
+
 /// Whether a pair of the two could carry anything: one family, and neither loopback nor link-local with a global one
 /// (RFC 8445 §6.1.2.2).
 pub(crate) fn can_pair(local: SocketAddr, remote: SocketAddr) -> bool {
@@ -417,6 +429,13 @@ mod tests {
             assert!(!is_sendable(address.parse().unwrap()), "{address}");
         }
         assert!(is_sendable("127.0.0.1:5".parse().unwrap()));
+        let offered = |address: &str| is_offered(address.parse().unwrap());
+        for address in ["[::]:5", "[::c000:201]:5", "[::2]:5", "[fec0::1]:5", "[feff:ffff::1]:5", "[2001:db8::1]:0"] {
+            assert!(!offered(address), "{address}");
+        }
+        for address in ["127.0.0.1:5", "[::1]:5", "[fe80::1]:5", "[fe00::1]:5", "[ff00::1]:5", "[::1:0:0]:5"] {
+            assert_eq!(offered(address), address != "[ff00::1]:5", "{address}");
+        }
         assert_eq!(canonical("[::ffff:192.0.2.1]:5".parse().unwrap()), "192.0.2.1:5".parse().unwrap());
         assert_eq!(canonical("[fe80::1%7]:5".parse().unwrap()), "[fe80::1]:5".parse().unwrap());
     }

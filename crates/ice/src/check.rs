@@ -1,5 +1,6 @@
 //! Transactions: their start, paced; their retransmission; their end; and the bytes of all that is sent.
 
+use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use plenary_wire::FlowId;
 
 use crate::agent::Agent;
 use crate::candidate::LocalId;
+use crate::consent::CONSENT;
 use crate::pair::{Pair, PairId, PairState};
 use crate::stun::{self, Class, TransactionId, Writer};
 use crate::{Event, Failure, Request, Role, State};
@@ -20,6 +22,9 @@ const SLOW: Duration = Duration::from_millis(500);
 const RELIABLE_TIMEOUT: Duration = Duration::from_millis(39_500);
 /// How long the answer to a check that is not sent again is waited for.
 const KEEP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a pair that has failed without an answer is checked again, while none works and patience lasts; and how long
+/// each such check waits.
+const RETRY: Duration = Duration::from_secs(3);
 /// Transactions of one pair whose late answers are still welcome.
 const PER_PAIR_MAX: usize = 8;
 
@@ -114,7 +119,11 @@ impl Agent {
         let waits = ready && (!self.current.triggered.is_empty() || self.current.has_waiting());
         let waits = !ended && (waits || (self.has_room() && self.gathering.is_waiting()));
         // Without `next_start`, `run` has started what it could at once.
-        if waits { self.next_start } else { None }
+        if waits {
+            return self.next_start;
+        }
+        let (at, _) = self.next_retry().filter(|_| !ended && self.has_room())?;
+        Some(self.next_start.map_or(at, |next| next.max(at)))
     }
 
     pub(crate) fn pacing(&self) -> Duration {
@@ -144,7 +153,31 @@ impl Agent {
                 return self.start_check(id, None, now);
             }
         }
-        self.gather_next(now)
+        self.gather_next(now) || self.retry(now)
+    }
+
+    /// The pair that is to be checked again although no answer came, and when. A relay by TCP may stand still for longer
+    /// than a check lasts; and where the peer is not heard, nothing triggers another (RFC 8863 §4).
+    fn next_retry(&self) -> Option<(Instant, PairId)> {
+        let patience_ends = self.patience_ends_at().filter(|_| !self.current.has_valid())?;
+        let due = |pair: &Pair| {
+            let at = pair.next_check_at.or(pair.started_at)?;
+            let consent = pair.confirmed_at.is_none_or(|confirmed| at < confirmed + CONSENT);
+            (pair.is_unanswered() && consent && at < patience_ends).then_some((at, Reverse(pair.priority), pair.id))
+        };
+        self.current.pairs.iter().filter_map(due).min().map(|(at, _, id)| (at, id))
+    }
+
+    /// The pair stays Failed until it is answered: it makes room for others, and nothing waits for it.
+    fn retry(&mut self, now: Instant) -> bool {
+        let generation = self.current.number;
+        let Some((_, id)) = self.next_retry().filter(|(at, _)| *at <= now) else { return false };
+        let Some(pair) = self.current.pair_mut(id) else { return false };
+        pair.next_check_at = Some(now + RETRY);
+        let Some(flow) = pair.flow else { return false };
+        let path = (flow, pair.local_address, pair.remote_address);
+        self.begin(generation, Purpose::Check { pair: id, nominate: None }, path, now + RETRY, now);
+        true
     }
 
     /// Sends a check on a pair of the current generation.
@@ -308,7 +341,7 @@ impl Agent {
             Purpose::Check { pair, nominate } => {
                 let generation = self.generation(transaction.generation)?;
                 let young = now.saturating_duration_since(transaction.started_at) < FAST_FOR;
-                let pair = generation.pair(pair)?;
+                let pair = generation.pair(pair).filter(|pair| !pair.is_unanswered())?; // else `retry` sends the next
                 let chosen = generation.selected_pair();
                 let hurry = nominate.is_some() || chosen.is_none_or(|chosen| chosen.priority < pair.priority);
                 if young && hurry {

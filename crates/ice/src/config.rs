@@ -75,7 +75,8 @@ pub struct Config {
     /// RFC 7675 every 4 to 6 s. 500 ms by default, so that a dead path is left within 1.5 s.
     pub liveness: Option<Duration>,
     /// How long a check goes on without an answer before its pair has failed; from 1 to 60 s. 10 s by default. On streams,
-    /// and for these to open, it is 39.5 s at least (RFC 8489 §6.2.2).
+    /// and for these to open, it is 39.5 s at least (RFC 8489 §6.2.2). While no pair works and `patience` lasts, a failed
+    /// one is then checked every 3 s.
     pub check_timeout: Duration,
     /// The PAC timer of RFC 8863 §4: how long an agent without any valid pair waits for the peer's checks before it
     /// fails. Up to 10 minutes; 39.5 s by default, which is what the RFC takes from RFC 8445's timers.

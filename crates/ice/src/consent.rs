@@ -230,7 +230,7 @@ impl Agent {
     }
 
     /// RFC 8863 §4. Without end-of-candidates (RFC 8838 §13), patience begins again with each candidate.
-    fn patience_ends_at(&self) -> Option<Instant> {
+    pub(crate) fn patience_ends_at(&self) -> Option<Instant> {
         self.current.patient_since.map(|since| since + self.config.patience)
     }
 

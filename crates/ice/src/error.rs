@@ -34,7 +34,7 @@ pub enum ParseError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ThisError)]
 #[non_exhaustive]
 pub enum Error {
-    /// The address can't be a candidate: unspecified, multicast or broadcast, or a port 0.
+    /// The address can't be a candidate: unspecified, multicast, broadcast, IPv4-compatible or site-local, or a port 0.
     #[error("the address can't be a candidate")]
     Address,
     /// There are as many local candidates as `Config::local_candidates_max` allows.

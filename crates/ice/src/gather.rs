@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::agent::Agent;
-use crate::candidate::{Local, LocalId, priority};
+use crate::candidate::{Local, LocalId, is_offered, priority};
 use crate::check::Purpose;
 use crate::stun::{Class, Message};
 use crate::{CandidateKind, DropReason, Event, State};
@@ -147,16 +147,18 @@ impl Agent {
         let Some(host) = self.local(base).cloned() else { return };
         let redundant = |it: &Local| it.address == mapped && it.base == host.base;
         let full = self.locals.len() >= usize::from(self.config.local_candidates_max);
-        if full || !crate::candidate::is_sendable(mapped) || self.locals.iter().any(redundant) {
+        if full || !is_offered(mapped) || self.locals.iter().any(redundant) {
             return;
         }
         let kind = CandidateKind::ServerReflexive;
         let id = self.next_local_id();
+        let preference = self.next_preference(kind, host.transport, host.base);
         self.locals.push(Local {
             id,
             kind,
             address: mapped,
-            priority: priority(kind, host.transport, host.preference),
+            preference,
+            priority: priority(kind, host.transport, preference),
             server: Some(server.ip()),
             ..host
         });

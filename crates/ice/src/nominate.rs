@@ -7,6 +7,7 @@ use crate::check::Purpose;
 use crate::checklist::Generation;
 use crate::consent::suspect_at;
 use crate::pair::{Pair, PairId, PairState};
+use crate::stun::NOMINATION_MAX;
 use crate::{Event, Mode, Role};
 
 /// A lite agent follows a nomination of lower priority once its pair has been silent this long.
@@ -23,7 +24,7 @@ impl Agent {
         let number = self.current.number;
         self.transactions
             .retain(|it| !(it.generation == number && matches!(it.purpose, Purpose::Check { nominate: Some(_), .. })));
-        self.current.nominations += 1;
+        self.current.nominations = (self.current.nominations + 1).min(NOMINATION_MAX);
         let value = if self.renominates() { self.current.nominations } else { 0 };
         self.current.nominating = Some(id);
         self.start_check(id, Some(value), now);

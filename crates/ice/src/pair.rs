@@ -46,7 +46,7 @@ pub enum PairState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Failure {
-    /// No answer came.
+    /// No answer came. While no other pair works and patience lasts, it is checked again every 3 s.
     NoResponse,
     /// The answer came from, or to, another address than the check went (RFC 8445 §7.2.5.2.1).
     AsymmetricPath,
@@ -128,6 +128,11 @@ impl Pair {
             Some(Failure::ConsentExpired) => self.confirmed_at.is_some(),
             _ => false,
         }
+    }
+
+    /// It has failed because no answer came: one may come yet.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.state == PairState::Failed && self.failure == Some(Failure::NoResponse)
     }
 
     /// The last sign of life.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use crate::agent::Agent;
-use crate::candidate::{Local, LocalId, canonical, is_sendable, priority};
+use crate::candidate::{Local, LocalId, canonical, is_offered, is_sendable, priority};
 use crate::checklist::{Unresolved, hash};
 use crate::pair::{Remote, RemoteId};
 use crate::{
@@ -62,27 +62,32 @@ impl Agent {
             address.set_port(9); // RFC 6544 §4.5: discard
         }
         let base = canonical(base.unwrap_or(address));
-        if !is_sendable(address) || !is_sendable(base) {
+        if !is_offered(address) || !is_offered(base) {
             return Err(Error::Address);
         }
         if self.locals.iter().any(|it| (it.transport, it.address, it.base) == (transport, address, base)) {
             return Err(Error::Duplicate);
         }
-        let preference = preference.unwrap_or_else(|| self.next_preference(base));
+        let preference = preference.unwrap_or_else(|| self.next_preference(kind, transport, base));
         let priority = priority(kind, transport, preference);
         let id = self.next_local_id();
         Ok(Local { id, flow, transport, kind, address, base, preference, priority, network, server: None })
     }
 
-    /// RFC 8421 §4: the families take turns, IPv6 first; each address has its own preference.
-    fn next_preference(&self, base: SocketAddr) -> u16 {
-        let same = |it: &&Local| it.base.ip() == base.ip();
-        if let Some(known) = self.locals.iter().find(same) {
-            return known.preference;
-        }
-        let free = |preference: &u16| self.locals.iter().all(|local| local.preference != *preference);
-        let first = u16::MAX - u16::from(base.is_ipv4());
-        (0..first).rev().step_by(2).map(|below| below + 1).find(free).unwrap_or_default()
+    /// RFC 8421 §4: the families take turns, IPv6 first. Each address has its own preference, for its candidates of
+    /// different types; of one type, each candidate has its own (RFC 8445 §5.1.2.1).
+    pub(crate) fn next_preference(&self, kind: CandidateKind, transport: Transport, base: SocketAddr) -> u16 {
+        let known = self.locals.iter().filter(|it| it.base.ip() == base.ip());
+        let top = (false, u16::MAX - u16::from(base.is_ipv4()));
+        let (_, first) = known.map(|it| (it.base == base, it.preference)).max().unwrap_or(top);
+        let free = |preference: &u16| {
+            let taken = |it: &Local| {
+                let other = it.base.ip() != base.ip() || (it.kind, it.transport) == (kind, transport);
+                it.preference == *preference && other
+            };
+            !self.locals.iter().any(taken)
+        };
+        (0..=first).rev().step_by(2).chain((0..=u16::MAX).rev()).find(free).unwrap_or_default()
     }
 
     /// Never one of before: pairs of a candidate that is gone are still explained.

@@ -28,6 +28,8 @@ pub(crate) const ICE_CONTROLLED: u16 = 0x8029;
 pub(crate) const ICE_CONTROLLING: u16 = 0x802a;
 /// draft-thatcher-ice-renomination, as clients send it.
 pub(crate) const NOMINATION: u16 = 0xc001;
+/// Its value is the 3 least significant of the 4 bytes.
+pub(crate) const NOMINATION_MAX: u32 = 0x00ff_ffff;
 /// Network id and cost, as clients send it.
 pub(crate) const NETWORK_COST: u16 = 0xc057;
 
@@ -154,7 +156,7 @@ impl<'a> Message<'a> {
                 self.integrity_at = Some(at);
             }
             PRIORITY => _ = self.priority.get_or_insert(u32::from_be_bytes(fixed(value)?)),
-            NOMINATION => _ = self.nomination.get_or_insert(u32::from_be_bytes(fixed(value)?)),
+            NOMINATION => _ = self.nomination.get_or_insert(u32::from_be_bytes(fixed(value)?) & NOMINATION_MAX),
             USE_CANDIDATE => {
                 fixed::<0>(value)?;
                 self.use_candidate = true;

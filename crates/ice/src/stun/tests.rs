@@ -240,7 +240,7 @@ proptest! {
     #[test]
     fn what_was_written_is_read(
         transaction: TransactionId, username in "[a-z]{1,20}:[a-z]{1,20}", priority: u32, tie: u64, ip: IpAddr,
-        port: u16, nomination: u32,
+        port: u16, nomination in 0..=NOMINATION_MAX,
     ) {
         let address = SocketAddr::new(ip.to_canonical(), port);
         let mut out = vec![0xaa; 3];

@@ -260,8 +260,12 @@ fn a_nomination_of_a_higher_value_wins_and_a_stale_one_does_not() {
         assert_eq!(alone.selected(), Some(address("192.0.2.2:1999")), "lite {lite}");
         nominate(&mut alone, "192.0.2.2:2000", 1);
         assert_eq!(alone.selected(), Some(address("192.0.2.2:1999")), "the first is stale");
+        nominate(&mut alone, "192.0.2.2:2000", 0x0700_0001);
+        assert_eq!(alone.selected(), Some(address("192.0.2.2:1999")), "§4: of 4 bytes, 3 are the value");
         nominate(&mut alone, "192.0.2.2:2000", 3);
         assert_eq!(alone.selected(), Some(address("192.0.2.2:2000")));
+        nominate(&mut alone, "192.0.2.2:1999", 0x00ff_ffff);
+        assert_eq!(alone.selected(), Some(address("192.0.2.2:1999")));
     }
 }
 

@@ -12,5 +12,6 @@ mod operations;
 mod oracle;
 mod paths;
 mod raw;
+mod retry;
 mod rules;
 mod signalled;

@@ -76,6 +76,16 @@ fn local_candidates_that_lead_nowhere_are_the_callers_error() {
     let mut add = |candidate| agent.add_local_candidate(candidate, now);
     assert_eq!(add(LocalCandidate::host(FlowId(5), address("0.0.0.0:5"))), Err(Error::Address));
     assert_eq!(add(LocalCandidate::host(FlowId(5), address("192.0.2.5:0"))), Err(Error::Address));
+    // RFC 8445 §5.1.1.1: IPv4-compatible, site-local.
+    for outdated in ["[::192.0.2.5]:5", "[fec0::5]:5"] {
+        assert_eq!(add(LocalCandidate::host(FlowId(5), address(outdated))), Err(Error::Address));
+        let reflexive = LocalCandidate {
+            kind: CandidateKind::ServerReflexive,
+            base: Some(address("[2001:db8::1]:5")),
+            ..LocalCandidate::host(FlowId(5), address(outdated))
+        };
+        assert_eq!(add(reflexive), Err(Error::Address));
+    }
     assert_eq!(add(LocalCandidate::host(FlowId(5), address("192.0.2.1:1000"))), Err(Error::Duplicate));
     for port in 2..=48 {
         assert_eq!(add(LocalCandidate::host(FlowId(5), SocketAddr::from(([192, 0, 2, 1], port)))), Ok(()));
@@ -196,7 +206,7 @@ fn families_take_turns_and_ipv6_is_first() {
     let mut candidates = lab.agents[A].local_candidates();
     candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.priority));
     let order: Vec<_> = candidates.iter().map(|it| it.address.ip().unwrap().ip().to_string()).collect();
-    assert_eq!(order, ["2001:db8::1", "192.0.2.1", "192.0.2.1", "2001:db8::2", "192.0.2.2"]);
+    assert_eq!(order, ["2001:db8::1", "192.0.2.1", "2001:db8::2", "192.0.2.2", "192.0.2.1"]);
     let same = candidates.iter().filter(|it| it.address.ip().unwrap().ip().to_string() == "192.0.2.1");
     let foundations: Vec<_> = same.map(|it| it.foundation.as_str()).collect();
     assert_eq!(foundations[0], foundations[1], "RFC 8445 §5.1.1.3: one base address, one foundation");
@@ -204,6 +214,64 @@ fn families_take_turns_and_ipv6_is_first() {
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), 4);
+}
+
+// RFC 8445 §5.1.2.1. The trap: two sockets of one address, two relays at one server, or what two STUN servers saw of one
+// socket had one priority.
+#[test]
+fn each_candidate_of_a_type_has_a_preference_of_its_own() {
+    let mut lab = Lab::new(config(1, Role::Controlling), config(2, Role::Controlled));
+    let reflexive = |base: &str, mapped: &str| LocalCandidate {
+        kind: CandidateKind::ServerReflexive,
+        base: Some(address(base)),
+        ..LocalCandidate::host(FlowId(9), address(mapped))
+    };
+    let now = lab.now;
+    let mut add = |candidate| {
+        lab.agents[A].add_local_candidate(candidate, now).unwrap();
+        let candidate = lab.agents[A].local_candidates().pop().unwrap();
+        (candidate.priority >> 8) as u16
+    };
+    let host = |at: &str| LocalCandidate::host(FlowId(1), address(at));
+    assert_eq!(add(host("192.0.2.1:1")), 65_534);
+    assert_eq!(add(host("192.0.2.1:2")), 65_532);
+    assert_eq!(add(host("192.0.2.2:1")), 65_530);
+    assert_eq!(add(reflexive("192.0.2.1:2", "198.51.100.1:2")), 65_532, "that of its base");
+    assert_eq!(add(reflexive("192.0.2.1:1", "198.51.100.1:1")), 65_534);
+    assert_eq!(add(reflexive("192.0.2.1:1", "198.51.100.1:3")), 65_528);
+    let relayed = |at: &str| LocalCandidate::relayed(FlowId(2), address(at));
+    assert_eq!(add(relayed("203.0.113.1:1")), 65_526);
+    assert_eq!(add(relayed("203.0.113.1:2")), 65_524);
+    let tcp = |kind, at: &str| LocalCandidate::tcp(FlowId(3), kind, address(at));
+    assert_eq!(add(tcp(TcpType::Passive, "192.0.2.1:7")), (4 << 13) + 8190, "as that of the first by UDP");
+    assert_eq!(add(tcp(TcpType::Passive, "192.0.2.1:8")), (4 << 13) + 8188);
+    let told = lab.agents[A].local_candidates();
+    let mut priorities: Vec<_> = told.iter().map(|it| it.priority).collect();
+    priorities.sort_unstable();
+    priorities.dedup();
+    assert_eq!(priorities.len(), told.len());
+}
+
+// Lower than the last: a caller who gives the preferences may have taken those above.
+#[test]
+fn what_a_second_stun_server_saw_is_below_the_first_even_beside_preferences_of_the_caller() {
+    let mut lab = Lab::new(config(1, Role::Controlling), config(2, Role::Controlled));
+    let now = lab.now;
+    for (port, preference) in [(1, 500), (2, 1), (3, 0)] {
+        let base = SocketAddr::from(([192, 0, 2, 1], port));
+        let host = LocalCandidate { preference: Some(preference), ..LocalCandidate::host(FlowId(1), base) };
+        let mut seen = Vec::new();
+        lab.agents[A].add_local_candidate(host.clone(), now).unwrap();
+        for mapped in [10 + port, 20 + port] {
+            let address = SocketAddr::from(([198, 51, 100, 1], mapped));
+            let kind = CandidateKind::ServerReflexive;
+            let candidate = LocalCandidate { kind, address, base: Some(base), preference: None, ..host.clone() };
+            lab.agents[A].add_local_candidate(candidate, now).unwrap();
+            seen.push((lab.agents[A].local_candidates().pop().unwrap().priority >> 8) as u16);
+        }
+        let expected = [[500, 498], [1, 65_535], [0, 65_534]][usize::from(port) - 1];
+        assert_eq!(seen, expected, "unique, if nothing below is left");
+    }
 }
 
 #[test]
@@ -315,7 +383,7 @@ fn one_way_and_dead_pairs_are_explained() {
         r#"{"local":"192.0.2.1:1000","localKind":"host","remote":"192.0.2.2:2000","remoteKind":"host","#,
         r#""transport":"udp","priority":9151313343271665150,"state":"InProgress","selected":false,"#,
         r#""nominated":false,"reason":"OneWay","remedy":"OutboundPath","rttMs":null,"#,
-        r#""checksSent":203,"responses":0,"requests":56}]}"#,
+        r#""checksSent":221,"responses":0,"requests":57}]}"#,
     );
     assert_eq!(mute.to_json(), expected);
     let json = deaf.to_json();
