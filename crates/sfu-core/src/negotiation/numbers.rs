@@ -36,17 +36,19 @@ const PAYLOAD_TYPES: [PayloadTypes; 5] = [
     PayloadTypes { codec: Codec::Av1, media: 102, rtx: Some(103) },
 ];
 
+/// As Firefox numbers those that it has; with others its own offers, which keep ours, would run out of ids. See the table of
+/// quirks.
 const EXTENSIONS: [(&str, u8); 10] = [
-    (Mid::URI, 1),
-    (Rid::URI, 2),
-    (RepairedRid::URI, 3),
-    (AudioLevel::URI, 4),
-    (TransportSequence::URI, 5),
-    (AbsSendTime::URI, 6),
-    (VideoOrientation::URI, 7),
-    (dependency::URI, 8),
-    (VideoLayersAllocation::URI, 9),
-    (AbsCaptureTime::URI, 10),
+    (AudioLevel::URI, 1),
+    (Mid::URI, 3),
+    (AbsSendTime::URI, 4),
+    (TransportSequence::URI, 7),
+    (Rid::URI, 8),
+    (RepairedRid::URI, 9),
+    (dependency::URI, 10),
+    (VideoOrientation::URI, 11),
+    (VideoLayersAllocation::URI, 12),
+    (AbsCaptureTime::URI, 13),
 ];
 
 impl Default for Numbers {

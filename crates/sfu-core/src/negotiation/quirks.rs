@@ -17,7 +17,7 @@ pub struct Quirk {
 pub(super) const RIDS: [&str; 3] = ["q", "h", "f"];
 
 /// All that is known.
-pub const QUIRKS: [Quirk; 10] = [
+pub const QUIRKS: [Quirk; 11] = [
     Quirk {
         browser: "Firefox 153",
         habit: "where a slot's RTX is found by MID alone, it repairs nothing",
@@ -59,6 +59,13 @@ pub const QUIRKS: [Quirk; 10] = [
         habit: "writes fingerprints and ice-options once, for the session, and attributes by the alphabet",
         remedy: "what the session says holds for sections that say nothing; order means nothing",
         test: "firefox_publishes_a_simulcast_with_ssrcs_of_unknown_rids",
+    },
+    Quirk {
+        browser: "Firefox 153",
+        habit: "its own offer after one of ours fails, as it keeps our ids and takes new ones for what we have numbered as \
+                it numbers something else, up to 15, which it can't write",
+        remedy: "header extensions have the ids that Firefox gives them",
+        test: "header_extensions_are_numbered_as_firefox_does",
     },
     Quirk {
         browser: "Chromium 156, Firefox 153",

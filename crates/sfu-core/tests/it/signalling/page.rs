@@ -258,7 +258,7 @@ fn section(kind: Kind, mid: Mid, direction: Direction, (codecs, first): (&[Local
             feedback: codec.feedback.clone(),
         });
     let extension = ExtMap {
-        id: ExtensionId::new(1).unwrap(),
+        id: ExtensionId::new(3).unwrap(),
         direction: None,
         uri: Word::new(EXTENSIONS[0]).unwrap(),
         attributes: None,

@@ -81,6 +81,36 @@ fn an_offer_of_chromium_is_answered_without_red() {
     assert_eq!(sound.stream, picture.stream);
 }
 
+#[test]
+fn header_extensions_are_numbered_as_firefox_does() {
+    let mut lab = Lab::new();
+    let mut page = Page::enter(&mut lab);
+    lab.sfu.ask_to_publish(page.session, microphone()).unwrap();
+    lab.sfu.ask_to_publish(page.session, camera()).unwrap();
+    let (_, offer) = page.offer(&mut lab).unwrap();
+    let maps = |text: &str| -> Vec<(String, u8)> {
+        let description = Description::parse(text, &Limits::default()).unwrap();
+        let maps = description.media.iter().flat_map(|media| media.extensions());
+        maps.map(|map| (map.uri.as_str().to_owned(), map.id.number())).collect()
+    };
+    // As in `firefox.offer.sdp`; the descriptor behind them, as was tried with Firefox 153.
+    let firefox = [
+        ("ssrc-audio-level", 1),
+        ("sdes:mid", 3),
+        ("abs-send-time", 4),
+        ("transport-wide-cc-extensions-01", 7),
+        ("sdes:rtp-stream-id", 8),
+        ("sdes:repaired-rtp-stream-id", 9),
+        ("#dependency-descriptor-rtp-header-extension", 10),
+    ];
+    let ours = maps(&offer);
+    for (name, id) in firefox {
+        assert!(ours.iter().any(|(uri, own)| uri.ends_with(name) && *own == id), "{name}: {ours:?}");
+    }
+    // 2, 5 and 6 are Firefox's own: mixed levels, offsets and playout delay.
+    assert!(ours.iter().all(|(_, own)| ![2, 5, 6, 15].contains(own)), "{ours:?}");
+}
+
 fn answered_by(browser: impl Fn(&str) -> String, lab: &mut Lab) -> (Page, Vec<(String, TrackId)>) {
     let mut page = Page::enter(lab);
     lab.sfu.ask_to_publish(page.session, microphone()).unwrap();

@@ -211,11 +211,11 @@ fn named(ssrc: u32, payload_type: u8, (mid, rid): (&str, &str), number: u16) -> 
     };
     let mut out = Vec::new();
     let mut writer = PacketWriter::begin(&header, &mut out).unwrap();
-    writer.element(1, &Mid::new(mid).unwrap()).unwrap();
+    writer.element(3, &Mid::new(mid).unwrap()).unwrap();
     if !rid.is_empty() {
-        writer.element(2, &Rid::new(rid).unwrap()).unwrap();
+        writer.element(8, &Rid::new(rid).unwrap()).unwrap();
     }
-    writer.element(5, &TransportSequence(SeqNo(number))).unwrap();
+    writer.element(7, &TransportSequence(SeqNo(number))).unwrap();
     let mut payload = writer.into_payload();
     payload.append(&[0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 2, 0x68, 1, 0, 0]);
     payload.finish();
