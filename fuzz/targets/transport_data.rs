@@ -106,10 +106,8 @@ impl Pair {
     fn take(&mut self, of: usize, reads: bool) {
         while let Some(event) = self.peers[of].poll_event() {
             match event {
-                Event::ChannelOpened(channel) => {
-                    if !self.channels[of].contains(&channel) {
-                        self.channels[of].push(channel);
-                    }
+                Event::ChannelOpened(channel) if !self.channels[of].contains(&channel) => {
+                    self.channels[of].push(channel);
                 }
                 Event::ChannelClosed(channel) => {
                     assert!(self.peers[of].channel(channel).is_none());
