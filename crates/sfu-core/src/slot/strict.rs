@@ -3,6 +3,7 @@
 
 mod bench;
 mod capture;
+mod clock;
 mod encoder;
 mod frames;
 mod opaque;

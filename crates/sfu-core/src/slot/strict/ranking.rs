@@ -35,12 +35,14 @@ fn layers_are_ranked_by_what_they_are() {
     for name in ["chromium-vp8-simulcast", "chromium-h264-simulcast", "firefox-vp8-simulcast"] {
         let clear = Capture::open(*ALL.iter().find(|(known, _)| *known == name).unwrap());
         let noise = encrypted(name);
+        // Each source alone, and all of them, with another order each.
+        let cases = [IDS, described, allocated, blind].into_iter().flat_map(|ids| [(ids, false), (ids, true)]);
+        for ((ids, opaque), order) in cases.zip(ORDERS.into_iter().cycle()) {
+            let capture = if opaque { &noise } else { &clear };
+            assert_eq!(ranked(capture, order, (opaque, ids), 8000), "qhf", "{name} {order:?} {opaque} {ids:?}");
+        }
         for order in ORDERS {
-            for (capture, opaque) in [(&clear, false), (&noise, true)] {
-                for ids in [IDS, described, allocated, blind] {
-                    assert_eq!(ranked(capture, order, (opaque, ids), 8000), "qhf", "{name} {order:?} {opaque} {ids:?}");
-                }
-            }
+            assert_eq!(ranked(&clear, order, (false, IDS), 3000), "qhf", "{name} {order:?}");
         }
     }
 }
