@@ -90,3 +90,18 @@ fn what_is_beside_is_told_when_the_step_is_lost() {
     watcher.drain(&mut lab);
     assert_eq!(seen(&lab, &watcher, &["a0", "v0"]), [None, Some((tracks[1], false))]);
 }
+
+#[test]
+fn a_hundred_idle_slots_are_one_offer() {
+    let mut lab = Lab::new();
+    let mut page = Page::enter(&mut lab);
+    lab.sfu.set_slots(page.session, 3, 100).unwrap();
+    let (version, offer) = page.offer(&mut lab).unwrap();
+    let described = Description::parse(&offer, &Limits::default()).unwrap();
+    assert_eq!(described.media.len(), 103);
+    // Without both of these, RTX repairs nothing in Firefox.
+    assert_eq!(offer.matches("a=ssrc-group:FID ").count(), 100);
+    let answer = page.answer(&mut lab, &offer);
+    let _ = lab.sfu.handle_answer(page.session, version, &answer, lab.now).unwrap();
+    assert!(page.offer(&mut lab).is_none(), "nothing more is to be agreed on");
+}
