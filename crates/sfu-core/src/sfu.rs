@@ -51,6 +51,8 @@ pub struct Sfu {
     /// Sessions that want to make an offer.
     offering: VecDeque<SessionKey>,
     events: VecDeque<Event>,
+    /// Slots whose page is to be told what they show: each once, however often it changes.
+    changes: VecDeque<(SessionKey, u16)>,
     dropped: [u64; DropReason::COUNT],
     notes: Notes,
 }
@@ -113,6 +115,7 @@ impl Sfu {
             timers: Timers::new(),
             offering: VecDeque::new(),
             events: VecDeque::new(),
+            changes: VecDeque::new(),
             dropped: [0; DropReason::COUNT],
             notes: Notes::default(),
         })
@@ -238,7 +241,7 @@ impl Sfu {
 
     /// The next event. Offers come last, and are made as they are asked for: what was commanded before is in them.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front().or_else(|| self.make_offer())
+        self.events.pop_front().or_else(|| self.poll_change()).or_else(|| self.make_offer())
     }
 
     /// Queues a session that may have something to send, and takes note of when it wants to be called.

@@ -81,6 +81,8 @@ pub(crate) struct Slot {
     source: Option<Source>,
     /// What the page was told last.
     pub(crate) told: Option<SlotContent>,
+    /// That is yet to be asked for.
+    pub(crate) has_change: bool,
     is_closed: bool,
 }
 
@@ -173,6 +175,7 @@ impl Slot {
             stream: SendStream::new(SendConfig { ssrc: config.ssrc, clock_rate }),
             source: None,
             told: None,
+            has_change: false,
             is_closed: false,
             config,
         }

@@ -182,18 +182,25 @@ impl Sfu {
                 synced: session.is_synced(slot, track, &self.tracks),
             })
         });
-        if it.told == content {
-            return;
+        let it = self.sessions.get_mut(key).and_then(|it| it.slots.get_mut(usize::from(slot)));
+        let Some(it) = it.filter(|it| it.told != content) else { return };
+        it.told = content;
+        if !std::mem::replace(&mut it.has_change, true) {
+            self.changes.push_back((key, slot));
         }
-        let change = SlotChange { session: SessionId(key), mid: it.config.mid.clone(), content };
-        if let Some(it) = self.sessions.get_mut(key).and_then(|it| it.slots.get_mut(usize::from(slot))) {
-            it.told = content;
+    }
+
+    /// What a slot shows by now, of the next that has changed since it was told.
+    pub(super) fn poll_change(&mut self) -> Option<Event> {
+        loop {
+            let (key, slot) = self.changes.pop_front()?;
+            let it = self.sessions.get_mut(key).and_then(|it| it.slots.get_mut(usize::from(slot)));
+            // Who has left is told nothing.
+            let Some(it) = it else { continue };
+            it.has_change = false;
+            let (mid, content) = (it.config.mid.clone(), it.told);
+            return Some(Event::Slot(SlotChange { session: SessionId(key), mid, content }));
         }
-        // One event for each slot: what was not asked for yet is out of date.
-        self.events.retain(
-            |event| !matches!(event, Event::Slot(known) if known.session == change.session && known.mid == change.mid),
-        );
-        self.events.push_back(Event::Slot(change));
     }
 }
 
