@@ -101,3 +101,25 @@ impl Shift {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Numbers;
+
+    fn facts(id: PictureId) -> Facts {
+        Facts { numbers: Numbers { picture_id: Some(id), ..Numbers::default() }, ..Facts::default() }
+    }
+
+    #[test]
+    fn short_picture_ids_do_not_pull_long_ones_back() {
+        let mut pictures = Pictures::starting_at(0x1ffa);
+        for source in
+            [&[PictureId::Fifteen(5)][..], &[PictureId::Seven(127), PictureId::Seven(0)], &[PictureId::Fifteen(9)]]
+        {
+            let shift = pictures.join(&facts(source[0]));
+            source.iter().for_each(|id| pictures.sent(&facts(*id), &shift));
+        }
+        assert_eq!(pictures.picture_id, 0x1ffa + 4);
+    }
+}

@@ -54,7 +54,7 @@ impl Bench {
             sequence_number: 32_700,
             rtx_sequence_number: 9,
             timestamp: u32::MAX - 1000,
-            picture_id: 0x7ffa,
+            picture_id: 0x1ffa,
         };
         let dependency_descriptor = if takes_descriptors { DESCRIPTOR_ID } else { 0 };
         Self {

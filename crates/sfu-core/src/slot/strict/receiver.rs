@@ -109,6 +109,8 @@ fn check_time(placed: &Placed<'_>, clock: Option<RtpTime>) {
 #[derive(Default)]
 struct Numbers {
     picture: Option<(u16, u32)>,
+    /// The last of 15 bits, whatever came of 7 bits since.
+    long: Option<u16>,
     tl0: Option<u8>,
 }
 
@@ -136,6 +138,11 @@ impl Numbers {
                 assert!(step == 0 || !is_same_time, "two pictures of one time at {}", placed.number);
             }
             self.picture = Some((id.value(), id.width()));
+            if id.width() == 15 {
+                let step = self.long.map_or(0, |last| (id.value().wrapping_sub(last) << 1).cast_signed());
+                assert!(step >= 0, "long picture ids go back at {}", placed.number);
+                self.long = Some(id.value());
+            }
         }
         if let Some(index) = tl0 {
             let step = self.tl0.map_or(0, |last| index.wrapping_sub(last).cast_signed());
