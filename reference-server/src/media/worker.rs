@@ -1,0 +1,139 @@
+//! The loop of a media thread: take in a batch, act on it, send, sleep.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use plenary_ice::Mode;
+use plenary_rtp::NtpTime;
+use plenary_sfu_core::{Config, Sfu};
+use plenary_transport::Certificate;
+use tokio::sync::mpsc::Receiver;
+
+use super::counters::Counters;
+use super::outgoing::Outgoing;
+use super::sleeper::{Sleeper, Waker};
+use super::socket::{FLOW, Socket};
+use crate::chance::draw;
+use crate::meeting::{Command, Meetings, PARTICIPANTS_MAX};
+
+/// Commands of one turn at most: media waits meanwhile.
+const TURN_COMMANDS: usize = 16;
+
+/// Bytes that one turn sends at most, and then receives again: 1 ms of a gigabit.
+const TURN_BYTES: usize = 128 << 10;
+
+/// Sessions of one engine; each takes some kilobytes if idle.
+const SESSIONS_MAX: usize = 5000;
+
+pub(super) struct Worker {
+    socket: Socket,
+    sleeper: Sleeper,
+    sfu: Sfu,
+    meetings: Meetings,
+    commands: Receiver<Command>,
+    outgoing: Outgoing,
+    counters: Arc<Counters>,
+    is_stopped: bool,
+}
+
+impl Worker {
+    pub(super) fn new(
+        socket: Socket,
+        certificate: Certificate,
+        commands: Receiver<Command>,
+        counters: Arc<Counters>,
+    ) -> Result<(Self, Waker), Box<dyn Error>> {
+        let sleeper = Sleeper::new(&socket)?;
+        let waker = sleeper.waker();
+        let mut transport = plenary_transport::Config::new(certificate, draw());
+        transport.ice.mode = Mode::Lite;
+        let wall_clock = NtpTime::from_unix(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?);
+        let mut config = Config::new(transport, vec![(FLOW, socket.told())], wall_clock);
+        config.sessions_max = SESSIONS_MAX;
+        config.room_sessions_max = PARTICIPANTS_MAX;
+        let sfu = Sfu::new(config, Instant::now())?;
+        let (meetings, outgoing) = (Meetings::default(), Outgoing::default());
+        let worker = Self { socket, sleeper, sfu, meetings, commands, outgoing, counters, is_stopped: false };
+        Ok((worker, waker))
+    }
+
+    pub(super) fn run(mut self) {
+        while !self.is_stopped {
+            let has_more = self.turn();
+            if !has_more && !self.is_stopped {
+                self.sleep();
+            }
+        }
+        // Goodbyes.
+        self.send();
+    }
+
+    /// Does a bounded part of what there is to do; says whether there is more.
+    fn turn(&mut self) -> bool {
+        let received = self.receive();
+        let commanded = self.act();
+        self.sfu.handle_timeout(Instant::now());
+        // Who is put into a slot is told before it is sent: the page has hidden the one before.
+        self.tell();
+        let sent = self.send();
+        self.tell();
+        self.counters.note(&self.sfu, self.meetings.meetings(), self.meetings.sessions());
+        received || commanded || sent
+    }
+
+    fn receive(&mut self) -> bool {
+        let now = Instant::now();
+        let received = self.socket.receive(|datagram| {
+            // What is dropped is counted by the engine.
+            let _ = self.sfu.handle_datagram(datagram, now);
+        });
+        match received {
+            Ok(batch) => {
+                self.counters.add_batch(batch);
+                batch.is_full
+            }
+            // Of some datagram that was sent, or of memory that is short: it passes.
+            Err(_) => {
+                self.counters.add_receive_error();
+                false
+            }
+        }
+    }
+
+    fn act(&mut self) -> bool {
+        for _ in 0..TURN_COMMANDS {
+            let Ok(command) = self.commands.try_recv() else { return false };
+            self.is_stopped |= matches!(command, Command::Stop);
+            self.meetings.handle_command(command, &mut self.sfu, Instant::now());
+        }
+        true
+    }
+
+    fn tell(&mut self) {
+        while let Some(event) = self.sfu.poll_event() {
+            self.meetings.handle_event(event, &mut self.sfu, Instant::now());
+        }
+    }
+
+    fn send(&mut self) -> bool {
+        if !self.outgoing.send_held(&self.socket, &self.counters) {
+            return false;
+        }
+        let mut budget = TURN_BYTES;
+        while budget > 0 {
+            let polled = self.sfu.poll_transmit(Instant::now(), self.socket.limit(), self.outgoing.buffer());
+            let Some(transmit) = polled else { return false };
+            budget = budget.saturating_sub(transmit.range.len());
+            if !self.outgoing.send(transmit, &self.socket, &self.counters) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn sleep(&mut self) {
+        let slept = self.sleeper.sleep(&self.socket, self.sfu.poll_timeout(), !self.outgoing.is_empty());
+        slept.expect("epoll takes what was added to it");
+    }
+}

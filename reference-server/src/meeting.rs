@@ -1,0 +1,273 @@
+//! The meetings of one media thread: who is in them, and what they are told. Without sockets, so that it is tested
+//! without any.
+
+mod commands;
+mod events;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use plenary_sfu_core::{RoomConfig, RoomId, SessionId, Sfu, SubscriptionId, TrackId};
+use tokio::sync::mpsc::Sender;
+
+use crate::chance::draw;
+use crate::code::Code;
+use crate::protocol::{self, ClientMessage, EndReason, ErrorCode, Kind, ServerMessage};
+
+/// Participants of one meeting: each receives all others, so that the work grows by the square.
+pub(crate) const PARTICIPANTS_MAX: usize = 100;
+
+/// Slots that each participant has at first: pictures of a gallery of five by five, and sound of those who speak.
+const VIDEO_SLOTS: u16 = 25;
+const AUDIO_SLOTS: u16 = 8;
+
+/// Letters of a name that others see.
+const NAME_MAX: usize = 64;
+
+/// Messages that wait for one client; descriptions among them have up to 100 kB, of which one is in flight. Who takes them
+/// slower than they come is ended.
+pub(crate) const CLIENT_QUEUE_MAX: usize = 512;
+
+/// One connection of signalling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ClientId(pub(crate) u64);
+
+/// What the rest of the server wants of a media thread.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Join { client: ClientId, meeting: Code, name: String, features: Vec<String>, to_client: Sender<ServerMessage> },
+    Message { client: ClientId, message: ClientMessage },
+    Leave { client: ClientId },
+    Stop,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Meetings {
+    meetings: BTreeMap<Code, Meeting>,
+    participants: BTreeMap<ClientId, Participant>,
+    clients: BTreeMap<SessionId, ClientId>,
+    /// Those who take messages too slowly, or no more.
+    slow: Vec<ClientId>,
+}
+
+/// A meeting is there while somebody is in it.
+#[derive(Debug)]
+struct Meeting {
+    room: RoomId,
+    members: Vec<ClientId>,
+}
+
+#[derive(Debug)]
+struct Participant {
+    meeting: Code,
+    session: SessionId,
+    name: String,
+    /// By MID.
+    sections: BTreeMap<String, Section>,
+    subscriptions: BTreeMap<TrackId, SubscriptionId>,
+    to_client: Sender<ServerMessage>,
+}
+
+/// What a participant was asked for, or publishes.
+#[derive(Debug)]
+struct Section {
+    kind: Kind,
+    stream: String,
+    muted: bool,
+    track: Option<TrackId>,
+    layers: usize,
+}
+
+impl Meetings {
+    pub(crate) fn meetings(&self) -> usize {
+        self.meetings.len()
+    }
+
+    pub(crate) fn sessions(&self) -> usize {
+        self.participants.len()
+    }
+
+    pub(crate) fn handle_command(&mut self, command: Command, sfu: &mut Sfu, now: Instant) {
+        match command {
+            Command::Join { client, meeting, name, features, to_client } => {
+                let joined = self.join(client, meeting, name, to_client.clone(), (sfu, now));
+                // It is a new queue, and has room.
+                let _ = to_client.try_send(match joined {
+                    Ok(session) => welcome(session, features),
+                    Err(error) => ServerMessage::error(code_of(error), "join", &error),
+                });
+                if joined.is_ok() {
+                    self.introduce(client, sfu, now);
+                }
+            }
+            Command::Message { client, message } => self.handle_message(client, message, sfu, now),
+            Command::Leave { client } => self.leave(client, None, sfu, now),
+            Command::Stop => {
+                let all: Vec<_> = self.participants.keys().copied().collect();
+                all.into_iter().for_each(|client| self.leave(client, Some(EndReason::Shutdown), sfu, now));
+            }
+        }
+        self.end_slow(sfu, now);
+    }
+
+    fn join(
+        &mut self,
+        client: ClientId,
+        code: Code,
+        name: String,
+        to_client: Sender<ServerMessage>,
+        (sfu, now): (&mut Sfu, Instant),
+    ) -> Result<SessionId, plenary_sfu_core::Error> {
+        let room = match self.meetings.get(&code) {
+            Some(meeting) => meeting.room,
+            None => sfu.create_room(RoomConfig::default())?,
+        };
+        let session = match sfu.join(room, now) {
+            Ok(session) => session,
+            Err(error) => {
+                if !self.meetings.contains_key(&code) {
+                    let _ = sfu.remove_room(room, now);
+                }
+                return Err(error);
+            }
+        };
+        self.meetings.entry(code.clone()).or_insert(Meeting { room, members: Vec::new() }).members.push(client);
+        let name = name.chars().filter(|letter| !letter.is_control()).take(NAME_MAX).collect();
+        let (sections, subscriptions) = (BTreeMap::new(), BTreeMap::new());
+        let participant = Participant { meeting: code, session, name, sections, subscriptions, to_client };
+        self.participants.insert(client, participant);
+        self.clients.insert(session, client);
+        Ok(session)
+    }
+
+    /// Tells a participant who is there, and the others of it; and lets it receive them.
+    fn introduce(&mut self, client: ClientId, sfu: &mut Sfu, now: Instant) {
+        let members = self.members(client);
+        let all = members.iter().filter_map(|member| self.participants.get(member));
+        let participants: Vec<_> = all.clone().map(Participant::info).collect();
+        let tracks: Vec<_> = all.flat_map(|member| member.sections.values().filter_map(|it| it.track)).collect();
+        self.tell(client, ServerMessage::Roster { participants });
+        self.tell_of(client);
+        let Some(participant) = self.participants.get(&client) else { return };
+        let slots = sfu.set_slots(participant.session, AUDIO_SLOTS, VIDEO_SLOTS);
+        slots.expect("the engine allows as many slots, and the room has both kinds");
+        for track in tracks {
+            self.subscribe(client, track, sfu, now);
+        }
+    }
+
+    /// Ends a participant, who is told why unless it left by itself.
+    fn leave(&mut self, client: ClientId, reason: Option<EndReason>, sfu: &mut Sfu, now: Instant) {
+        if let Some(reason) = reason {
+            self.tell(client, ServerMessage::Ended { reason });
+        }
+        let Some(participant) = self.participants.remove(&client) else { return };
+        let Participant { meeting: code, session, sections, .. } = participant;
+        self.clients.remove(&session);
+        let _ = sfu.leave(session, now);
+        let Some(meeting) = self.meetings.get_mut(&code) else { return };
+        meeting.members.retain(|member| *member != client);
+        if meeting.members.is_empty() {
+            let _ = sfu.remove_room(meeting.room, now);
+            self.meetings.remove(&code);
+            return;
+        }
+        let members = meeting.members.clone();
+        for track in sections.values().filter_map(|section| section.track) {
+            self.forget_track(&members, track);
+        }
+        for member in members {
+            self.tell(member, ServerMessage::Left { session: text(session.to_bits()) });
+        }
+    }
+
+    fn subscribe(&mut self, client: ClientId, track: TrackId, sfu: &mut Sfu, now: Instant) {
+        let Some(participant) = self.participants.get_mut(&client) else { return };
+        match sfu.subscribe(participant.session, track, now) {
+            Ok(subscription) => {
+                participant.subscriptions.insert(track, subscription);
+            }
+            Err(plenary_sfu_core::Error::NoCommonCodec) => {
+                self.tell(client, ServerMessage::NoCommonCodec { track: text(track.to_bits()) });
+            }
+            Err(error) => self.tell(client, ServerMessage::error(code_of(error), "", &error)),
+        }
+    }
+
+    /// The engine has ended the subscriptions.
+    fn forget_track(&mut self, members: &[ClientId], track: TrackId) {
+        for member in members {
+            if let Some(member) = self.participants.get_mut(member) {
+                member.subscriptions.remove(&track);
+            }
+        }
+    }
+
+    /// All in the same meeting, itself too.
+    fn members(&self, client: ClientId) -> Vec<ClientId> {
+        let meeting = self.participants.get(&client).and_then(|it| self.meetings.get(&it.meeting));
+        meeting.map(|meeting| meeting.members.clone()).unwrap_or_default()
+    }
+
+    /// Tells all, itself too, how a participant is now.
+    fn tell_of(&mut self, client: ClientId) {
+        let Some(info) = self.participants.get(&client).map(Participant::info) else { return };
+        for member in self.members(client) {
+            self.tell(member, ServerMessage::Participant(info.clone()));
+        }
+    }
+
+    fn tell(&mut self, client: ClientId, message: ServerMessage) {
+        let Some(participant) = self.participants.get(&client) else { return };
+        if participant.to_client.try_send(message).is_err() {
+            self.slow.push(client);
+        }
+    }
+
+    /// Their connections end as their queues do; there is no room to tell why.
+    fn end_slow(&mut self, sfu: &mut Sfu, now: Instant) {
+        while let Some(client) = self.slow.pop() {
+            self.leave(client, None, sfu, now);
+        }
+    }
+}
+
+impl Participant {
+    fn info(&self) -> protocol::Participant {
+        let tracks = self.sections.values().filter_map(|section| {
+            let Section { kind, ref stream, muted, track, layers } = *section;
+            Some(protocol::Track { track: text(track?.to_bits()), kind, stream: stream.clone(), muted, layers })
+        });
+        protocol::Participant {
+            session: text(self.session.to_bits()),
+            name: self.name.clone(),
+            tracks: tracks.collect(),
+        }
+    }
+}
+
+fn welcome(session: SessionId, features: Vec<String>) -> ServerMessage {
+    let resume = u128::from_ne_bytes(draw());
+    ServerMessage::Joined {
+        protocol: protocol::VERSION,
+        features,
+        session: text(session.to_bits()),
+        resume: format!("{resume:032x}"),
+    }
+}
+
+/// Ids are texts: not all of their bits fit into the numbers of JavaScript.
+fn text(bits: u64) -> String {
+    format!("{bits:x}")
+}
+
+const fn code_of(error: plenary_sfu_core::Error) -> ErrorCode {
+    match error {
+        plenary_sfu_core::Error::Limit(_) => ErrorCode::Limit,
+        plenary_sfu_core::Error::NoCommonCodec => ErrorCode::NoCommonCodec,
+        plenary_sfu_core::Error::OutOfRange => ErrorCode::Malformed,
+        _ => ErrorCode::NoSuch,
+    }
+}

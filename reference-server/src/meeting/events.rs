@@ -1,0 +1,97 @@
+//! What the engine tells.
+
+use std::time::Instant;
+
+use plenary_sfu_core::{Event, SessionId, Sfu, SlotChange, SubscriptionId, TrackId};
+
+use super::{ClientId, Meetings, Section, text};
+use crate::protocol::{Content, EndReason, Kind, ServerMessage};
+
+impl Meetings {
+    pub(crate) fn handle_event(&mut self, event: Event, sfu: &mut Sfu, now: Instant) {
+        match event {
+            Event::Offer { session, version, sdp } => {
+                self.tell_session(session, ServerMessage::Offer { version, sdp });
+            }
+            Event::Published { session, track, mid } => self.published(session, track, mid, sfu, now),
+            Event::Unpublished { session, track, mid } => self.unpublished(session, track, mid),
+            Event::Slot(change) => self.slot(change),
+            Event::NoCommonCodec(subscription) => self.no_common_codec(subscription),
+            Event::Closed(session, _) => {
+                if let Some(client) = self.clients.get(&session) {
+                    self.leave(*client, Some(EndReason::Transport), sfu, now);
+                }
+            }
+            // Candidates are in the offers; that media flows is seen.
+            _ => {}
+        }
+        self.end_slow(sfu, now);
+    }
+
+    fn published(&mut self, session: SessionId, track: TrackId, mid: String, sfu: &mut Sfu, now: Instant) {
+        let Some(client) = self.clients.get(&session).copied() else { return };
+        let Ok(info) = sfu.track(track) else { return };
+        let kind = match info.kind {
+            plenary_sfu_core::Kind::Audio => Kind::Audio,
+            plenary_sfu_core::Kind::Video => Kind::Video,
+        };
+        let members = self.members(client);
+        let Some(participant) = self.participants.get_mut(&client) else { return };
+        let unknown = || Section { kind, stream: info.stream.clone(), muted: false, track: None, layers: 0 };
+        let section = participant.sections.entry(mid.clone()).or_insert_with(unknown);
+        section.layers = info.rids.len();
+        if let Some(before) = section.track.replace(track) {
+            self.forget_track(&members, before);
+        }
+        self.tell(client, ServerMessage::Published { mid, track: text(track.to_bits()) });
+        self.tell_of(client);
+        for member in members {
+            if member != client {
+                self.subscribe(member, track, sfu, now);
+            }
+        }
+    }
+
+    fn unpublished(&mut self, session: SessionId, track: Option<TrackId>, mid: String) {
+        let Some(client) = self.clients.get(&session).copied() else { return };
+        let Some(participant) = self.participants.get_mut(&client) else { return };
+        if let Some(section) = participant.sections.get_mut(&mid) {
+            section.track = None;
+        }
+        self.tell(client, ServerMessage::Unpublished { mid });
+        if let Some(track) = track {
+            let members = self.members(client);
+            self.forget_track(&members, track);
+            self.tell_of(client);
+        }
+    }
+
+    fn slot(&mut self, change: SlotChange) {
+        let content = change.content.map(|content| Content {
+            session: text(content.source.to_bits()),
+            track: text(content.track.to_bits()),
+            layer: content.layer,
+            timestamp: content.timestamp.map(|timestamp| timestamp.0),
+            csrc: content.csrc.0,
+            synced: content.synced,
+        });
+        self.tell_session(change.session, ServerMessage::Slot { mid: change.mid, content });
+    }
+
+    fn no_common_codec(&mut self, subscription: SubscriptionId) {
+        let found = self.participants.iter().find_map(|(client, it)| {
+            let (track, _) = it.subscriptions.iter().find(|(_, known)| **known == subscription)?;
+            Some((*client, *track))
+        });
+        if let Some((client, track)) = found {
+            self.tell(client, ServerMessage::NoCommonCodec { track: text(track.to_bits()) });
+        }
+    }
+
+    fn tell_session(&mut self, session: SessionId, message: ServerMessage) {
+        let client: Option<ClientId> = self.clients.get(&session).copied();
+        if let Some(client) = client {
+            self.tell(client, message);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+
+use clap::Parser;
+
+/// Media threads at most: each has a socket, and 2 MB of buffers.
+pub(crate) const THREADS_MAX: usize = 256;
+
+/// Meetings in a browser.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "plenary-server")]
+pub(crate) struct Options {
+    /// Where the page and the signalling are served
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(crate) http: SocketAddr,
+    /// Where the first media thread receives; the others have the ports after it. With port 0 each has any free one
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) udp: SocketAddr,
+    /// The address that clients are told, if it is not that of --udp: that of a NAT which keeps ports
+    #[arg(long)]
+    pub(crate) public_ip: Option<IpAddr>,
+    /// Media threads. Without it: one for each core
+    #[arg(long)]
+    pub(crate) threads: Option<NonZeroUsize>,
+}
+
+/// What is wrong with a command line that reads well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OptionsError {
+    #[error("clients can't send to {0}: give --udp an address of this machine, or --public-ip")]
+    Address(IpAddr),
+    #[error("{0} media threads: at most {THREADS_MAX}")]
+    Threads(usize),
+    #[error("there are not {threads} ports from {first} on")]
+    Ports { first: u16, threads: usize },
+}
+
+/// The address of a media thread's socket, and the one that clients are told: its port may be 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) bind: SocketAddr,
+    pub(crate) told: IpAddr,
+}
+
+impl Options {
+    /// One place for each media thread.
+    pub(crate) fn places(&self) -> Result<Vec<Place>, OptionsError> {
+        let told = self.public_ip.unwrap_or_else(|| self.udp.ip());
+        if told.is_unspecified() || told.is_multicast() || self.udp.ip().is_multicast() {
+            return Err(OptionsError::Address(told));
+        }
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(THREADS_MAX);
+        let threads = self.threads.map_or_else(cores, NonZeroUsize::get);
+        if threads > THREADS_MAX {
+            return Err(OptionsError::Threads(threads));
+        }
+        let first = self.udp.port();
+        let places = (0..threads as u16).map(|index| {
+            let port = if first == 0 { Some(0) } else { first.checked_add(index) };
+            port.map(|port| Place { bind: SocketAddr::new(self.udp.ip(), port), told })
+        });
+        places.collect::<Option<_>>().ok_or(OptionsError::Ports { first, threads })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(line: &str) -> Result<Vec<String>, OptionsError> {
+        let options = Options::try_parse_from(format!("plenary-server {line}").split_whitespace());
+        let places = options.expect("a good line").places()?;
+        Ok(places.iter().map(|place| format!("{} {}", place.bind, place.told)).collect())
+    }
+
+    #[test]
+    fn each_thread_has_a_port() {
+        assert_eq!(places("--threads 2"), Ok(vec!["127.0.0.1:0 127.0.0.1".to_owned(); 2]));
+        let told = places("--threads 2 --udp [::1]:65534").unwrap();
+        assert_eq!(told, ["[::1]:65534 ::1", "[::1]:65535 ::1"]);
+        assert_eq!(places("--threads 3 --udp [::1]:65534"), Err(OptionsError::Ports { first: 65534, threads: 3 }));
+        assert_eq!(places("--threads 257"), Err(OptionsError::Threads(257)));
+        assert!(!places("").unwrap().is_empty(), "one for each core");
+    }
+
+    #[test]
+    fn clients_are_told_an_address_that_they_can_send_to() {
+        let any: IpAddr = "0.0.0.0".parse().unwrap();
+        assert_eq!(places("--udp 0.0.0.0:5000"), Err(OptionsError::Address(any)));
+        let told = places("--udp 0.0.0.0:5000 --public-ip 192.0.2.1 --threads 1").unwrap();
+        assert_eq!(told, ["0.0.0.0:5000 192.0.2.1"]);
+        let multicast = "224.0.0.1".parse().unwrap();
+        assert_eq!(places("--udp 224.0.0.1:5000"), Err(OptionsError::Address(multicast)));
+    }
+}

@@ -1,0 +1,269 @@
+//! The whole server, over loopback sockets.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tower::ServiceExt;
+
+use crate::control::{self, Control, MESSAGE_BYTES_MAX};
+use crate::media::Media;
+use crate::options::Place;
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Server {
+    media: Arc<Media>,
+    control: Arc<Control>,
+    http: SocketAddr,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let place = Place { bind: "127.0.0.1:0".parse().unwrap(), told: "127.0.0.1".parse().unwrap() };
+        let media = Arc::new(Media::start(&[place, place]).unwrap());
+        let control = Arc::new(Control::new(Arc::clone(&media)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let http = listener.local_addr().unwrap();
+        let router = control::router(Arc::clone(&control));
+        tokio::spawn(async { axum::serve(listener, router).await });
+        Self { media, control, http }
+    }
+
+    async fn ask(&self, request: &str) -> (u16, String) {
+        let (method, path) = request.split_once(' ').unwrap();
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let response = control::router(Arc::clone(&self.control)).oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    async fn create(&self) -> String {
+        let (status, body) = self.ask("POST /meetings").await;
+        assert_eq!(status, 201);
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let code = body["code"].as_str().unwrap().to_owned();
+        assert_eq!(body["url"], format!("/m/{code}"));
+        code
+    }
+
+    async fn connect(&self) -> Client {
+        Client(connect_async(format!("ws://{}/signaling", self.http)).await.unwrap().0)
+    }
+
+    /// A client that has joined, and heard the first offer.
+    async fn join(&self, code: &str) -> Client {
+        let mut client = self.connect().await;
+        client.say(json!({ "type": "join", "protocol": 1, "meeting": code, "name": "Ada" })).await;
+        assert_eq!(client.hear().await["type"], "joined");
+        while client.hear().await["type"] != "offer" {}
+        client
+    }
+
+    /// A figure, over both threads.
+    async fn figure(&self, name: &str) -> u64 {
+        let (_, text) = self.ask("GET /metrics").await;
+        let values = text.lines().filter(|line| line.starts_with(name));
+        values.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+}
+
+struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Client {
+    async fn say(&mut self, message: Value) {
+        self.0.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    /// The next message; null if the connection has ended.
+    async fn hear(&mut self) -> Value {
+        loop {
+            match timeout(PATIENCE, self.0.next()).await.expect("something is said") {
+                Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Value::Null,
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// Says something, and hears what is wrong with it.
+    async fn refused(&mut self, message: Message) -> String {
+        self.0.send(message).await.unwrap();
+        let heard = self.hear().await;
+        assert_eq!(heard["type"], "error", "{heard}");
+        heard["code"].as_str().unwrap().to_owned()
+    }
+
+    /// A call goes on: a message is taken, and answered.
+    async fn lives(&mut self) {
+        assert_eq!(self.refused(Message::text(r#"{"type":"mute","mid":"?","muted":true}"#)).await, "no-such");
+    }
+}
+
+#[tokio::test]
+async fn the_page_and_the_figures_are_served() {
+    let server = Server::start().await;
+    assert_eq!(server.ask("GET /healthz").await, (200, "ok\n".to_owned()));
+    let code = server.create().await;
+    for path in ["/".to_owned(), format!("/m/{code}")] {
+        let (status, page) = server.ask(&format!("GET {path}")).await;
+        assert_eq!(status, 200);
+        // All that it loads is there.
+        let urls = page.split(['"', '\'']).filter(|text| text.starts_with('/') && text.contains('.'));
+        let urls: std::collections::BTreeSet<_> = urls.collect();
+        assert!(urls.len() >= 3, "{urls:?}");
+        for url in urls {
+            assert_eq!(server.ask(&format!("GET {url}")).await.0, 200, "{url}");
+        }
+    }
+    assert_eq!(server.ask("GET /elsewhere").await.0, 404);
+    assert_eq!(server.ask("GET /meetings").await.0, 405);
+    let mut client = server.join(&code).await;
+    client.lives().await;
+    assert_eq!(server.figure("plenary_sessions").await, 1);
+    assert_eq!(server.figure("plenary_meetings").await, 1);
+    assert_eq!(server.figure("plenary_signaling_messages_total").await, 2);
+    assert_eq!(server.figure("plenary_signaling_errors_total").await, 1);
+    server.media.stop().await;
+    assert_eq!(client.hear().await, json!({ "type": "ended", "reason": "shutdown" }));
+    assert_eq!(client.hear().await, Value::Null);
+}
+
+#[tokio::test]
+async fn meetings_are_made_at_a_bounded_rate() {
+    let server = Server::start().await;
+    let mut refused = 0;
+    for _ in 0..400 {
+        refused += u32::from(server.ask("POST /meetings").await.0 == 429);
+    }
+    assert!(refused > 0, "200 at once, and 50 in each second");
+}
+
+#[tokio::test]
+async fn who_does_not_join_well_is_told_and_ended() {
+    let server = Server::start().await;
+    let code = server.create().await;
+    let join = |protocol: u32, meeting: &str, codecs: &[&str]| {
+        json!({ "type": "join", "protocol": protocol, "meeting": meeting, "codecs": codecs }).to_string()
+    };
+    let cases = [
+        (join(2, &code, &[]), "protocol"),
+        (join(1, "aaaa-aaaa-aaaa", &[]), "no-meeting"),
+        (join(1, "../../etc/passwd", &[]), "no-meeting"),
+        (join(1, &code, &["h264"]), "no-common-codec"),
+        (r#"{"type":"leave"}"#.to_owned(), "join"),
+        (r#"{"type":"join","protocol":1}"#.to_owned(), "malformed"),
+        ("GET / HTTP/1.1".to_owned(), "malformed"),
+    ];
+    for (message, code) in cases {
+        let mut client = server.connect().await;
+        assert_eq!(client.refused(Message::text(message.as_str())).await, code, "{message}");
+        assert_eq!(client.hear().await, Value::Null, "{message}");
+    }
+    let mut client = server.join(&code).await;
+    assert_eq!(client.refused(Message::text(join(1, &code, &[]))).await, "join");
+    assert_eq!(client.hear().await, Value::Null);
+}
+
+#[tokio::test]
+async fn what_is_malformed_ends_nothing() {
+    let server = Server::start().await;
+    let code = server.create().await;
+    let mut client = server.join(&code).await;
+    assert_eq!(client.refused(Message::text("{")).await, "malformed");
+    assert_eq!(client.refused(Message::text(r#"{"type":"dance"}"#)).await, "unknown-type");
+    assert_eq!(client.refused(Message::binary(vec![0xff; 1000])).await, "malformed");
+    assert_eq!(client.refused(Message::text("[".repeat(MESSAGE_BYTES_MAX))).await, "malformed");
+    client.lives().await;
+}
+
+#[tokio::test]
+async fn a_message_of_10_mb_ends_its_own_connection_only() {
+    let server = Server::start().await;
+    let code = server.create().await;
+    let mut others = [server.join(&code).await, server.join(&code).await];
+    let [ada, eve] = &mut others;
+    assert_eq!(ada.hear().await["type"], "participant", "Eve has come");
+    let (mut send, mut receive) = server.connect().await.0.split();
+    let sent = tokio::spawn(async move { send.send(Message::text("x".repeat(10_000_000))).await });
+    let heard = timeout(PATIENCE, receive.next()).await.unwrap().unwrap().unwrap();
+    let heard: Value = serde_json::from_str(heard.to_text().unwrap()).unwrap();
+    assert_eq!((&heard["type"], &heard["code"]), (&json!("error"), &json!("unreadable")));
+    let _ = sent.await.unwrap();
+
+    let (mut send, mut receive) = std::mem::replace(eve, server.connect().await).0.split();
+    let sent = tokio::spawn(async move { send.send(Message::text("x".repeat(10_000_000))).await });
+    while let Ok(Some(Ok(_))) = timeout(PATIENCE, receive.next()).await {}
+    let _ = sent.await.unwrap();
+    assert_eq!(ada.hear().await["type"], "left");
+    ada.lives().await;
+}
+
+#[tokio::test]
+async fn floods_of_the_media_port_are_counted_and_dropped() {
+    let server = Server::start().await;
+    let code = server.create().await;
+    let mut client = server.join(&code).await;
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let stun = |ufrag: &str| {
+        let name = format!("{ufrag}:me");
+        let mut value = name.clone().into_bytes();
+        value.resize(name.len().next_multiple_of(4), 0);
+        let mut message = vec![0, 1, 0, 4 + value.len() as u8, 0x21, 0x12, 0xa4, 0x42];
+        message.extend([7; 12]);
+        message.extend([0, 6, 0, name.len() as u8]);
+        message.extend(value);
+        message
+    };
+    let dtls = [&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 200][..], &[1; 200]].concat();
+    let rtp = [&[0x80, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1][..], &[0; 900]].concat();
+    let kinds = [stun("nobody"), stun(""), dtls, rtp, vec![], vec![0xff; 1400], (0..=255).collect()];
+    let told = server.media.told();
+    let ports: Vec<&str> = told.split(", ").collect();
+    let count = 4_000;
+    for index in 0..count {
+        let _ = sender.send_to(&kinds[index % kinds.len()], ports[index % ports.len()]);
+    }
+    // As many as the kernel has kept: the last of them come when they come.
+    let mut received = 0;
+    for _ in 0..300 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let now = server.figure("plenary_received_datagrams_total").await;
+        if now > 0 && now == received {
+            break;
+        }
+        received = now;
+    }
+    assert!(received > 100, "{received}");
+    assert_eq!(server.figure("plenary_dropped_datagrams_total").await, received, "nobody knows the sender");
+    assert_eq!(server.figure("plenary_receive_errors_total").await, 0);
+    assert_eq!(server.figure("plenary_sessions").await, 1);
+    client.lives().await;
+}
+
+#[tokio::test]
+async fn messages_that_come_too_fast_wait() {
+    let server = Server::start().await;
+    let code = server.create().await;
+    let mut client = server.join(&code).await;
+    let start = std::time::Instant::now();
+    // 200 at once, and 50 in each second: the last come a second later.
+    for _ in 0..250 {
+        client.0.feed(Message::text("{")).await.unwrap();
+    }
+    client.0.flush().await.unwrap();
+    for _ in 0..250 {
+        assert_eq!(client.hear().await["code"], "malformed");
+    }
+    assert!(start.elapsed() > Duration::from_millis(900), "{:?}", start.elapsed());
+}
