@@ -10,7 +10,7 @@ import path from 'node:path';
 import { CASES, run, survive } from './cases.mjs';
 import * as chromium from './chromium.mjs';
 import * as firefox from './firefox.mjs';
-import { echo, endAll, network } from './programs.mjs';
+import { endAll, network, server } from './programs.mjs';
 
 const [programs, modules, wanted = ''] = process.argv.slice(2);
 const require = createRequire(path.resolve(modules, 'main.mjs'));
@@ -47,7 +47,7 @@ async function calls(driver, servers) {
     for (const one of cases) {
       await attempt(one.title, async () => {
         const key = one.options.join(' ');
-        servers[key] ??= echo(programs, ['--http', '127.0.0.1:0', ...one.options]);
+        servers[key] ??= server(programs, 'plenary-echo', ['--http', '127.0.0.1:0', ...one.options]);
         const page = await browser.open((await servers[key]).url);
         try {
           await run(one, driver.name, page);
@@ -77,7 +77,7 @@ async function badNetwork() {
   process.once('exit', () => fs.rmSync(folder, { recursive: true }));
   try {
     const [left, right] = link.names.map((name) => ['ip', 'netns', 'exec', name]);
-    await echo(programs, ['--http', '10.77.0.2:8080', '--udp', '10.77.0.2:0'], right);
+    await server(programs, 'plenary-echo', ['--http', '10.77.0.2:8080', '--udp', '10.77.0.2:0'], right);
     const executable = path.join(folder, 'chromium');
     fs.writeFileSync(executable, `#!/bin/sh\nexec ${left.join(' ')} ${chromium.file} "$@"\n`, { mode: 0o755 });
     const browser = await chromium.launch(require, { executable, trusted: url });

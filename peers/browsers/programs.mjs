@@ -45,10 +45,10 @@ export async function endAll() {
 }
 
 /** A server, and the address of its page. `inside` is the command that brings it into a namespace. */
-export async function echo(folder, options, inside = []) {
-  const command = [...inside, path.join(folder, 'plenary-echo'), ...options];
+export async function server(folder, name, options, inside = []) {
+  const command = [...inside, path.join(folder, name), ...options];
   const program = new Program(command[0], command.slice(1));
-  return { url: await program.line(/^http:/), end: () => program.end() };
+  return { url: await program.line(/^http:/), said: () => program.said, end: () => program.end() };
 }
 
 /** Two namespaces with a bad network between them. */

@@ -6,6 +6,7 @@ mod cargo;
 mod deny;
 mod fuzzing;
 mod libraries;
+mod meetings;
 mod setup;
 mod typos;
 
@@ -45,6 +46,7 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", quick: true, run: cargo::clippy },
     Step { name: "tests", quick: true, run: cargo::tests },
     Step { name: "browsers", quick: false, run: browsers::run },
+    Step { name: "meetings", quick: false, run: meetings::run },
     Step { name: "libraries", quick: false, run: libraries::run },
     Step { name: "docs", quick: false, run: cargo::docs },
     Step { name: "external types", quick: false, run: external },

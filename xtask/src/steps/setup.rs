@@ -10,7 +10,7 @@ use crate::workspace::{Workspace, answer};
 
 /// What the steps need of Debian, beside git and the C compiler that Rust itself needs.
 const PACKAGES: &[(&str, &str)] = &[
-    ("chromium", "a peer in tests of examples/echo"),
+    ("chromium", "a peer in tests of examples/echo and reference-server"),
     ("firefox-esr", "another"),
     ("g++", "libFuzzer"),
     ("iproute2", "network namespaces in tests of examples/netsim-tun"),

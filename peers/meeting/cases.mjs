@@ -1,0 +1,200 @@
+// Meetings, and what must come of them.
+
+import assert from 'node:assert/strict';
+import dgram from 'node:dgram';
+
+import { enter, hasAll, observe, paint, until, watchColours } from './page.mjs';
+
+export const CASES = [
+  { name: 'two Chromium at 720p, layers by hand', run: two },
+  { name: 'leave and rejoin', run: rejoin },
+  { name: 'nobody under the name of another', run: names },
+  { name: 'camera and microphone off and on', run: mute },
+  { name: 'three Chromium and a Firefox at 360p', needs: ['firefox'], run: four },
+  { name: 'hostile neighbours', run: hostile },
+];
+
+/** All have joined one meeting, and decode each other. */
+async function together(people) {
+  const pages = [];
+  let url;
+  for (const { browser, base, name, ...choice } of people) {
+    pages.push(await enter(browser, url ?? base, name, choice));
+    url ??= (await observe(pages[0])).url;
+  }
+  for (const [index, page] of pages.entries()) {
+    const others = people.filter((_, other) => other !== index).map(({ name }) => name);
+    const seen = await until(`${people[index].name} sees all`, () => observe(page), (it) => hasAll(it, others));
+    assert.deepEqual(seen.names, people.map(({ name }) => name).sort());
+  }
+  return { pages, url };
+}
+
+/** The same again: frames and sound have gone on. */
+async function goesOn(page, others) {
+  const before = await observe(page);
+  return until('the call goes on', () => observe(page), (it) => hasAll(it, others, before));
+}
+
+async function two({ chromium, base }, keep) {
+  const size = '1280x720';
+  const people = ['Ada', 'Grace'].map((name) => ({ browser: chromium, base, name, size }));
+  const { pages: [ada, grace] } = await together(people);
+  await keep(ada, 'two');
+  await until('the layer above is sent', () => observe(ada), ({ sent }) =>
+    sent.find(({ rid }) => rid === 'h')?.framesEncoded > 20);
+  const times = [];
+  for (const [layer, width] of [[1, 640], [0, 320], [1, 640], [0, 320]]) {
+    times.push(await switched(grace, 'Ada', layer, width));
+  }
+  assert.ok(times.every((time) => time < 500), `from the word to the picture: ${times.join(', ')} ms`);
+  return `a layer is seen ${times.join(', ')} ms after its first packet was told`;
+}
+
+/** Chooses a layer with the menu of a tile; the answer is how long after the server's word its first frame is shown. */
+function switched(page, name, layer, width) {
+  return page.evaluate(async ([who, chosen, wide, patience]) => {
+    const { meeting } = window;
+    const [session] = [...meeting.participants.values()].filter((it) => it.name === who).map((it) => it.session);
+    const tile = meeting.gallery.tiles.get(session);
+    const told = new Promise((resolve) => {
+      const isIt = ({ content }) => content?.track === tile.track && content.layer === chosen && resolve(performance.now());
+      meeting.signaling.on('slot', isIt);
+    });
+    const shown = new Promise((resolve) => {
+      const look = (now, { width: is }) => {
+        if (is === wide) resolve(now);
+        else tile.video.requestVideoFrameCallback(look);
+      };
+      tile.video.requestVideoFrameCallback(look);
+    });
+    tile.select.value = String(chosen);
+    tile.select.dispatchEvent(new Event('change'));
+    const late = new Promise((_, reject) => { setTimeout(() => reject(new Error(`layer ${chosen} is late`)), patience); });
+    const [at, seen] = await Promise.race([Promise.all([told, shown]), late]);
+    return Math.round(Math.max(0, seen - at));
+  }, [name, layer, width, 30_000]);
+}
+
+async function rejoin({ chromium, base }) {
+  const people = ['Ada', 'Grace'].map((name) => ({ browser: chromium, base, name }));
+  const { pages: [ada, grace] } = await together(people);
+  for (let round = 0; round < 2; round += 1) {
+    await grace.click('#leave');
+    await until('she has gone', () => observe(ada), ({ names: there, others }) =>
+      there.length === 1 && Object.keys(others).length === 0);
+    assert.equal((await observe(grace)).own, undefined);
+    await grace.click('#join');
+    await until('Ada sees her again', () => observe(ada), (it) => hasAll(it, ['Grace']));
+    await until('she sees Ada again', () => observe(grace), (it) => hasAll(it, ['Ada']));
+  }
+}
+
+/** Red leaves, and blue comes into the same slot, again and again: no tile has ever the colour of another. */
+async function names({ chromium, base }) {
+  const ada = await enter(chromium, base, 'Ada', { camera: false });
+  const { url } = await observe(ada);
+  await watchColours(ada);
+  for (const colour of ['red', 'blue', 'red', 'blue']) {
+    const page = await chromium.open(url);
+    await paint(page, colour);
+    await enter(chromium, url, colour, { page, microphone: false });
+    await until(`${colour} is seen`, () => ada.evaluate(() => window.colours), (seen) => seen.right[colour] > 10);
+    await page.click('#leave');
+    await page.close();
+    await ada.evaluate(() => { window.colours.right = {}; });
+  }
+  assert.deepEqual((await ada.evaluate(() => window.colours)).wrong, []);
+}
+
+async function mute({ chromium, base }) {
+  const people = ['Ada', 'Grace'].map((name) => ({ browser: chromium, base, name }));
+  const { pages: [ada, grace] } = await together(people);
+  const tile = () => ada.evaluate(() => {
+    const { classList } = [...document.querySelectorAll('.tile')].find((it) => it.textContent.includes('Grace'));
+    return { isSilent: classList.contains('is-silent'), hasPicture: classList.contains('has-picture') };
+  });
+  assert.deepEqual(await tile(), { isSilent: false, hasPicture: true });
+  await grace.click('#camera');
+  await grace.click('#microphone');
+  await until('both are off', tile, ({ isSilent, hasPicture }) => isSilent && !hasPicture);
+  await grace.click('#camera');
+  await grace.click('#microphone');
+  await until('both are on', tile, ({ isSilent, hasPicture }) => !isSilent && hasPicture);
+  await goesOn(ada, ['Grace']);
+}
+
+async function four({ chromium, firefox, base }, keep) {
+  const browsers = [['Ada', chromium], ['Grace', chromium], ['Mary', chromium], ['Fox', firefox]];
+  const { pages } = await together(browsers.map(([name, browser]) => ({ browser, base, name })));
+  await keep(pages[0], 'four');
+  const all = browsers.map(([name]) => name);
+  for (const [index, page] of pages.entries()) await goesOn(page, all.filter((_, other) => other !== index));
+}
+
+async function hostile({ chromium, base, server }) {
+  const people = ['Ada', 'Grace'].map((name) => ({ browser: chromium, base, name }));
+  const { pages: [ada, grace], url } = await together(people);
+  const eve = await chromium.open(url);
+  const answer = await ada.evaluate(() => window.meeting.connection.peer.localDescription.sdp);
+  const flooding = flood(server.said());
+  const code = new URL(url).pathname.slice('/m/'.length);
+  const heard = await eve.evaluate(attack, [code, answer]);
+  await flooding;
+  assert.deepEqual(heard, {
+    long: ['negotiation', 'answer'], offer: ['glare', 'offer'], stolen: ['negotiation', 'answer'], huge: ['unreadable', ''],
+  });
+  await goesOn(ada, ['Grace']);
+  await goesOn(grace, ['Ada']);
+}
+
+/** In a page: joins without a browser's help, and says what nobody should. */
+async function attack([code, stolen]) {
+  const url = new URL('/signaling', location.href);
+  url.protocol = 'ws:';
+  const socket = new WebSocket(url);
+  const waiting = [];
+  const messages = [];
+  socket.onmessage = ({ data }) => {
+    messages.push(JSON.parse(data));
+    waiting.splice(0).forEach((look) => look());
+  };
+  await new Promise((resolve) => { socket.onopen = resolve; });
+  const hear = async (type) => {
+    for (;;) {
+      const at = messages.findIndex((message) => message.type === type);
+      if (at >= 0) return messages.splice(at, 1)[0];
+      await new Promise((resolve) => { waiting.push(resolve); });
+    }
+  };
+  const refused = async (text) => {
+    socket.send(text);
+    const { code: why, about } = await hear('error');
+    return [why, about];
+  };
+  socket.send(JSON.stringify({ type: 'join', protocol: 1, meeting: code, name: 'Eve' }));
+  const { version } = await hear('offer');
+  const lines = 'm=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=rtpmap:111 opus/48000/2\r\na=recvonly\r\n'.repeat(1000);
+  const sdp = `v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n${lines}`;
+  return {
+    long: await refused(JSON.stringify({ type: 'answer', version, sdp })),
+    offer: await refused(JSON.stringify({ type: 'offer', sdp })),
+    stolen: await refused(JSON.stringify({ type: 'answer', version, sdp: stolen })),
+    huge: await refused('x'.repeat(10_000_000)),
+  };
+}
+
+/** STUN, DTLS and noise, 20,000 datagrams to all media ports. */
+async function flood(said) {
+  const ports = [...said.matchAll(/127\.0\.0\.1:(\d+)/g)].map(([, port]) => Number(port));
+  const stun = Buffer.concat([Buffer.from('000100002112a442', 'hex'), Buffer.alloc(12, 7)]);
+  const dtls = Buffer.concat([Buffer.from('16fefd000000000000000000c8', 'hex'), Buffer.alloc(200, 1)]);
+  const rtp = Buffer.concat([Buffer.from('80600001000000010000000a', 'hex'), Buffer.alloc(1000)]);
+  const noise = Buffer.from(Array.from({ length: 1200 }, (_, index) => (index * 37 + 11) % 256));
+  const socket = dgram.createSocket('udp4');
+  for (let index = 0; index < 20_000; index += 1) {
+    const bytes = [stun, dtls, rtp, noise][index % 4];
+    await new Promise((resolve) => { socket.send(bytes, ports[index % ports.length], '127.0.0.1', resolve); });
+  }
+  socket.close();
+}

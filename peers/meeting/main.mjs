@@ -1,0 +1,50 @@
+// Real browsers in meetings of plenary-server: `node main.mjs PROGRAMS MODULES [CASES] [PICTURES]`, with the folder of the
+// built programs, the folder that has node_modules, a part of the names of the cases, and a folder for what they look like.
+
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+
+import * as chromium from '../browsers/chromium.mjs';
+import * as firefox from '../browsers/firefox.mjs';
+import { endAll, server } from '../browsers/programs.mjs';
+import { CASES } from './cases.mjs';
+
+const [programs, modules, wanted = '', pictures] = process.argv.slice(2);
+const require = createRequire(path.resolve(modules, 'main.mjs'));
+
+let failures = 0;
+
+/** Keeps a picture of a page, if that is wanted. */
+async function keep(page, name) {
+  if (pictures) await page.screenshot({ path: path.join(pictures, `${name}.png`) });
+}
+
+/** One case, with browsers and a server of its own. */
+async function attempt({ name, needs = [], run }) {
+  const drivers = [chromium, firefox].filter((driver) => driver === chromium || needs.includes(driver.name));
+  const missing = drivers.find(({ file }) => !fs.existsSync(file));
+  if (missing) {
+    console.log(`skipped: ${name}: ${missing.file} is not there`);
+    return;
+  }
+  const start = Date.now();
+  const browsers = {};
+  try {
+    const program = await server(programs, 'plenary-server', ['--http', '127.0.0.1:0']);
+    for (const driver of drivers) browsers[driver.name] = await driver.launch(require);
+    const outcome = await run({ ...browsers, base: program.url, server: program }, keep);
+    const seconds = ((Date.now() - start) / 1000).toFixed(1);
+    console.log(`ok: ${name} (${seconds} s)${outcome ? `: ${outcome}` : ''}`);
+  } catch (error) {
+    failures += 1;
+    console.log(`FAILED: ${name}: ${error.stack}`);
+  } finally {
+    await Promise.all(Object.values(browsers).map((browser) => browser.close()));
+    await endAll();
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => endAll().finally(() => process.exit(1)));
+for (const one of CASES.filter(({ name }) => name.includes(wanted))) await attempt(one);
+process.exitCode = failures === 0 ? 0 : 1;
