@@ -182,23 +182,26 @@ impl Sfu {
                 return Some(transmit);
             }
             self.ready.pop_front();
-            if let Some(session) = self.sessions.get_mut(key) {
-                session.is_queued = false;
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            session.is_queued = false;
+            if std::mem::take(&mut session.is_stirred) {
+                self.settle_timer(key, now);
             }
-            self.settle_timer(key, now);
         }
         None
     }
 
     fn transmit(&mut self, key: SessionKey, now: Instant, limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
         let session = self.sessions.get_mut(key)?;
-        if let Some(transmit) = session.transport.poll_transmit(now, limit, out) {
-            return Some(transmit);
-        }
-        if session.reports_due(now).is_some_and(|due| due <= now)
-            && let Some(transmit) = session.report(&mut self.tracks, (now, limit), (&self.clock, &self.cname), out)
-        {
-            return Some(transmit);
+        if session.is_stirred {
+            if let Some(transmit) = session.transport.poll_transmit(now, limit, out) {
+                return Some(transmit);
+            }
+            if session.reports_due(now).is_some_and(|due| due <= now)
+                && let Some(transmit) = session.report(&mut self.tracks, (now, limit), (&self.clock, &self.cname), out)
+            {
+                return Some(transmit);
+            }
         }
         let transmit = session.release(&self.tracks, (now, limit), &mut self.notes, out);
         if !self.notes.is_empty() {

@@ -403,9 +403,9 @@ impl Sfu {
 
     /// Asks the session at the next occasion what it has to send.
     pub(super) fn queue(&mut self, key: SessionKey) {
-        if let Some(session) = self.sessions.get_mut(key)
-            && !session.is_queued
-        {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.is_stirred = true;
+        if !session.is_queued {
             session.is_queued = true;
             self.ready.push_back(key);
         }
