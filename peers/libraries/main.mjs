@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { echo, endAll, Program } from '../browsers/programs.mjs';
+import { endAll, Program, server } from '../browsers/programs.mjs';
 
 const [programs, tools, wanted = ''] = process.argv.slice(2);
 const beside = (name) => path.join(path.dirname(fileURLToPath(import.meta.url)), name);
@@ -125,7 +125,7 @@ async function calls(library, servers) {
     }
     const start = Date.now();
     try {
-      servers[one.options] ??= echo(programs, ['--http', '127.0.0.1:0', ...one.options]);
+      servers[one.options] ??= server(programs, 'plenary-echo', ['--http', '127.0.0.1:0', ...one.options]);
       await run(library, one, (await servers[one.options]).url);
       console.log(`ok: ${one.title} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
     } catch (error) {
