@@ -47,10 +47,11 @@ struct MediaThread {
 }
 
 impl Media {
-    /// Binds all sockets, and starts a thread for each.
-    pub(crate) fn start(places: &[Place]) -> Result<Self, Box<dyn Error>> {
+    /// Binds all sockets, and starts a thread for each. A meeting has so many participants at most.
+    pub(crate) fn start(places: &[Place], participants_max: usize) -> Result<Self, Box<dyn Error>> {
         let certificate = Certificate::generate(SystemTime::now(), CERTIFICATE_LIFETIME)?;
-        let start = |(index, place): (usize, &Place)| MediaThread::start(index, place, certificate.clone());
+        let start =
+            |(index, place): (usize, &Place)| MediaThread::start(index, place, certificate.clone(), participants_max);
         Ok(Self { threads: places.iter().enumerate().map(start).collect::<Result<_, _>>()? })
     }
 
@@ -91,12 +92,17 @@ impl Media {
 }
 
 impl MediaThread {
-    fn start(index: usize, place: &Place, certificate: Certificate) -> Result<Self, Box<dyn Error>> {
+    fn start(
+        index: usize,
+        place: &Place,
+        certificate: Certificate,
+        participants_max: usize,
+    ) -> Result<Self, Box<dyn Error>> {
         let socket = Socket::bind(place).map_err(|error| format!("UDP {}: {error}", place.bind))?;
         let told = socket.told();
         let (commands, waiting) = mpsc::channel(COMMANDS_MAX);
         let counters = Arc::new(Counters::default());
-        let (worker, waker) = Worker::new(socket, certificate, waiting, Arc::clone(&counters))?;
+        let (worker, waker) = Worker::new(socket, (certificate, participants_max), waiting, Arc::clone(&counters))?;
         let thread = std::thread::Builder::new().name(format!("media {index}"));
         let ended =
             thread.spawn(move || worker.run()).map_err(|error: io::Error| format!("thread {index}: {error}"))?;

@@ -16,7 +16,8 @@ use crate::chance::draw;
 use crate::code::Code;
 use crate::protocol::{self, ClientMessage, EndReason, ErrorCode, Kind, ServerMessage};
 
-/// Participants of one meeting: each receives all others, so that the work grows by the square.
+/// Participants of one meeting unless told: each receives all others, so that the work grows by the square of those who
+/// publish.
 pub(crate) const PARTICIPANTS_MAX: usize = 100;
 
 /// Slots that each participant has at first: pictures of a gallery of five by five, and sound of those who speak.

@@ -3,6 +3,8 @@ use std::num::NonZeroUsize;
 
 use clap::Parser;
 
+use crate::meeting::PARTICIPANTS_MAX;
+
 /// Media threads at most: each has a socket, and 2 MB of buffers.
 pub(crate) const THREADS_MAX: usize = 256;
 
@@ -22,6 +24,9 @@ pub(crate) struct Options {
     /// Media threads. Without it: one for each core
     #[arg(long)]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Participants of one meeting at most
+    #[arg(long, default_value_t = PARTICIPANTS_MAX as u16, value_parser = clap::value_parser!(u16).range(2..=2000))]
+    pub(crate) participants: u16,
 }
 
 /// What is wrong with a command line that reads well.
@@ -81,6 +86,17 @@ mod tests {
         assert_eq!(places("--threads 3 --udp [::1]:65534"), Err(OptionsError::Ports { first: 65534, threads: 3 }));
         assert_eq!(places("--threads 257"), Err(OptionsError::Threads(257)));
         assert!(!places("").unwrap().is_empty(), "one for each core");
+    }
+
+    #[test]
+    fn a_meeting_may_be_larger_if_it_is_asked_for() {
+        let participants = |line: &str| {
+            let options = Options::try_parse_from(line.split_whitespace());
+            options.map(|options| options.participants).ok()
+        };
+        assert_eq!(participants("plenary-server"), Some(100));
+        assert_eq!(participants("plenary-server --participants 2000"), Some(2000));
+        assert_eq!(participants("plenary-server --participants 2001"), None);
     }
 
     #[test]

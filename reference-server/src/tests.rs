@@ -16,6 +16,7 @@ use tower::ServiceExt;
 
 use crate::control::{self, Control, MESSAGE_BYTES_MAX};
 use crate::media::Media;
+use crate::meeting::PARTICIPANTS_MAX;
 use crate::options::Place;
 
 /// How long anything may take on a busy machine.
@@ -30,7 +31,7 @@ struct Server {
 impl Server {
     async fn start() -> Self {
         let place = Place { bind: "127.0.0.1:0".parse().unwrap(), told: "127.0.0.1".parse().unwrap() };
-        let media = Arc::new(Media::start(&[place, place]).unwrap());
+        let media = Arc::new(Media::start(&[place, place], PARTICIPANTS_MAX).unwrap());
         let control = Arc::new(Control::new(Arc::clone(&media)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap();

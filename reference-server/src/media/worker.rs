@@ -15,7 +15,7 @@ use super::outgoing::Outgoing;
 use super::sleeper::{Sleeper, Waker};
 use super::socket::{FLOW, Socket};
 use crate::chance::draw;
-use crate::meeting::{Command, Meetings, PARTICIPANTS_MAX};
+use crate::meeting::{Command, Meetings};
 
 /// Commands of one turn at most: media waits meanwhile.
 const TURN_COMMANDS: usize = 16;
@@ -40,7 +40,7 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(
         socket: Socket,
-        certificate: Certificate,
+        (certificate, participants_max): (Certificate, usize),
         commands: Receiver<Command>,
         counters: Arc<Counters>,
     ) -> Result<(Self, Waker), Box<dyn Error>> {
@@ -51,7 +51,7 @@ impl Worker {
         let wall_clock = NtpTime::from_unix(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?);
         let mut config = Config::new(transport, vec![(FLOW, socket.told())], wall_clock);
         config.sessions_max = SESSIONS_MAX;
-        config.room_sessions_max = PARTICIPANTS_MAX;
+        config.room_sessions_max = participants_max;
         let sfu = Sfu::new(config, Instant::now())?;
         let (meetings, outgoing) = (Meetings::default(), Outgoing::default());
         let worker = Self { socket, sleeper, sfu, meetings, commands, outgoing, counters, is_stopped: false };
