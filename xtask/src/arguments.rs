@@ -5,6 +5,7 @@ cargo xtask tidy                    layers, lengths, compliance tables, manifest
 cargo xtask external-types          third-party types in public APIs
 cargo xtask fuzz [TARGET [SECONDS]] one fuzz target, for a minute unless told; alone: which targets there are
 cargo xtask bench [CRATE]           the benchmarks of one crate, or all
+cargo xtask bench-sfu [POINT…]      CPU for each packet that the server forwards, beside the floor, at some loads or all
 cargo xtask mutate CRATE [NUMBER]   breaks each rule of the crate's mutations.json: its test must fail";
 
 /// One task, with what it was told.
@@ -16,6 +17,7 @@ pub(crate) enum Task {
     ExternalTypes,
     Fuzz { target: Option<String>, seconds: u32 },
     Bench { package: Option<String> },
+    BenchSfu { points: Vec<String> },
     Mutate { package: String, number: Option<usize> },
 }
 
@@ -33,6 +35,9 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Task, String> {
         ["fuzz", target, seconds] if is_name(target) => fuzz(target, seconds)?,
         ["bench"] => Task::Bench { package: None },
         ["bench", package] if is_name(package) => Task::Bench { package: Some(package.to_owned()) },
+        ["bench-sfu", ref points @ ..] if points.iter().all(|point| is_name(point)) => {
+            Task::BenchSfu { points: points.iter().map(|point| (*point).to_owned()).collect() }
+        }
         ["mutate", package] if is_name(package) => Task::Mutate { package: package.to_owned(), number: None },
         ["mutate", package, number] if is_name(package) => {
             let number = number.parse().map_err(|_| format!("`{number}` is not a number"))?;
@@ -72,11 +77,15 @@ mod tests {
         assert_eq!(parsed("mutate ice"), Ok(Task::Mutate { package: "ice".to_owned(), number: None }));
         assert_eq!(parsed("mutate ice 7"), Ok(Task::Mutate { package: "ice".to_owned(), number: Some(7) }));
         assert_eq!(parsed("bench rtp"), Ok(Task::Bench { package: Some("rtp".to_owned()) }));
+        assert_eq!(parsed("bench-sfu"), Ok(Task::BenchSfu { points: Vec::new() }));
+        assert_eq!(parsed("bench-sfu v10"), Ok(Task::BenchSfu { points: vec!["v10".to_owned()] }));
     }
 
     #[test]
     fn what_is_not_known_is_answered_with_what_is() {
-        for line in ["tests", "test --fast", "tidy up", "fuzz sdp 5 6", "bench --all", "mutate", "--quick"] {
+        for line in
+            ["tests", "test --fast", "tidy up", "fuzz sdp 5 6", "bench --all", "bench-sfu --all", "mutate", "--quick"]
+        {
             let error = parsed(line).unwrap_err();
             assert!(error.contains(line) && error.contains("cargo xtask test [--quick]"), "{line}: {error}");
         }

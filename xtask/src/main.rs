@@ -1,6 +1,7 @@
 //! The project's own tools. `cargo xtask` alone says what there is; CONTRIBUTING.md says when to use which.
 
 mod arguments;
+mod bench_sfu;
 mod external_types;
 mod fuzz;
 mod mutate;
@@ -41,6 +42,7 @@ fn perform(task: Task, workspace: &Workspace) -> Result<bool, String> {
         Task::Fuzz { target: None, .. } => println!("targets:\n  {}", fuzz::targets(workspace)?.join("\n  ")),
         Task::Fuzz { target: Some(target), seconds } => return fuzz::run_by_hand(workspace, &target, seconds),
         Task::Mutate { package, number } => return mutate::run(workspace, &package, number),
+        Task::BenchSfu { points } => return bench_sfu::run(workspace, &points),
         Task::Bench { package } => return bench(workspace, package.as_deref()),
     }
     Ok(true)
