@@ -19,6 +19,8 @@ pub(crate) fn targets(workspace: &Workspace) -> Result<Vec<String>, String> {
     let metadata: serde_json::Value =
         serde_json::from_str(&answer(&mut command)?).map_err(|error| error.to_string())?;
     let targets = metadata["packages"][0]["targets"].as_array().into_iter().flatten();
+    // The library is what targets share.
+    let targets = targets.filter(|target| target["kind"][0] == "bin");
     Ok(targets.filter_map(|target| Some(target["name"].as_str()?.to_owned())).collect())
 }
 
@@ -68,6 +70,8 @@ mod tests {
         let workspace = Workspace::load().unwrap();
         let targets = targets(&workspace).unwrap();
         assert!(targets.iter().any(|name| name == "wire_packet_kind"), "{targets:?}");
+        let has_file = |name: &String| workspace.root.join(format!("fuzz/targets/{name}.rs")).is_file();
+        assert!(targets.iter().all(has_file), "{targets:?}");
         let error = run_by_hand(&workspace, "none", 1).unwrap_err();
         assert!(error.starts_with("there is no target `none`, but "), "{error}");
     }
