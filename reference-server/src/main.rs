@@ -34,7 +34,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
-    let media = Arc::new(Media::start(&options.places()?, options.participants.into())?);
+    let media = Arc::new(Media::start(&options.places()?, options.rules()?)?);
     let listener = TcpListener::bind(options.http).await.map_err(|error| format!("HTTP {}: {error}", options.http))?;
     println!("http://{}/", listener.local_addr()?);
     println!("media at UDP {}; end with Ctrl-C", media.told());

@@ -12,10 +12,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
+use plenary_sfu_core::RoomConfig;
 use plenary_transport::Certificate;
 use tokio::sync::mpsc;
 
-use crate::meeting::Command;
+use crate::meeting::{Command, Rules};
 use crate::options::Place;
 
 pub(crate) use counters::{Counters, REASONS};
@@ -34,6 +35,7 @@ const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 #[derive(Debug)]
 pub(crate) struct Media {
     threads: Vec<MediaThread>,
+    room: RoomConfig,
 }
 
 /// What the rest of the server has of a media thread.
@@ -47,12 +49,17 @@ struct MediaThread {
 }
 
 impl Media {
-    /// Binds all sockets, and starts a thread for each. A meeting has so many participants at most.
-    pub(crate) fn start(places: &[Place], participants_max: usize) -> Result<Self, Box<dyn Error>> {
+    /// Binds all sockets, and starts a thread for each.
+    pub(crate) fn start(places: &[Place], rules: Rules) -> Result<Self, Box<dyn Error>> {
         let certificate = Certificate::generate(SystemTime::now(), CERTIFICATE_LIFETIME)?;
         let start =
-            |(index, place): (usize, &Place)| MediaThread::start(index, place, certificate.clone(), participants_max);
-        Ok(Self { threads: places.iter().enumerate().map(start).collect::<Result<_, _>>()? })
+            |(index, place): (usize, &Place)| MediaThread::start(index, place, certificate.clone(), rules.clone());
+        Ok(Self { threads: places.iter().enumerate().map(start).collect::<Result<_, _>>()?, room: rules.room })
+    }
+
+    /// What all meetings are.
+    pub(crate) const fn room(&self) -> &RoomConfig {
+        &self.room
     }
 
     pub(crate) const fn threads(&self) -> usize {
@@ -92,17 +99,12 @@ impl Media {
 }
 
 impl MediaThread {
-    fn start(
-        index: usize,
-        place: &Place,
-        certificate: Certificate,
-        participants_max: usize,
-    ) -> Result<Self, Box<dyn Error>> {
+    fn start(index: usize, place: &Place, certificate: Certificate, rules: Rules) -> Result<Self, Box<dyn Error>> {
         let socket = Socket::bind(place).map_err(|error| format!("UDP {}: {error}", place.bind))?;
         let told = socket.told();
         let (commands, waiting) = mpsc::channel(COMMANDS_MAX);
         let counters = Arc::new(Counters::default());
-        let (worker, waker) = Worker::new(socket, (certificate, participants_max), waiting, Arc::clone(&counters))?;
+        let (worker, waker) = Worker::new(socket, (certificate, rules), waiting, Arc::clone(&counters))?;
         let thread = std::thread::Builder::new().name(format!("media {index}"));
         let ended =
             thread.spawn(move || worker.run()).map_err(|error: io::Error| format!("thread {index}: {error}"))?;

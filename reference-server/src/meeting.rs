@@ -35,6 +35,14 @@ pub(crate) const CLIENT_QUEUE_MAX: usize = 512;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ClientId(pub(crate) u64);
 
+/// What holds for all meetings.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    /// Of one meeting.
+    pub(crate) participants_max: usize,
+    pub(crate) room: RoomConfig,
+}
+
 /// What the rest of the server wants of a media thread.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -46,6 +54,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Default)]
 pub(crate) struct Meetings {
+    room: RoomConfig,
     meetings: BTreeMap<Code, Meeting>,
     participants: BTreeMap<ClientId, Participant>,
     clients: BTreeMap<SessionId, ClientId>,
@@ -82,6 +91,11 @@ struct Section {
 }
 
 impl Meetings {
+    /// All of them are such rooms.
+    pub(crate) fn new(room: RoomConfig) -> Self {
+        Self { room, ..Self::default() }
+    }
+
     pub(crate) fn meetings(&self) -> usize {
         self.meetings.len()
     }
@@ -123,7 +137,7 @@ impl Meetings {
     ) -> Result<SessionId, plenary_sfu_core::Error> {
         let room = match self.meetings.get(&code) {
             Some(meeting) => meeting.room,
-            None => sfu.create_room(RoomConfig::default())?,
+            None => sfu.create_room(self.room.clone())?,
         };
         let session = match sfu.join(room, now) {
             Ok(session) => session,

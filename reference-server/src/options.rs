@@ -2,8 +2,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 
 use clap::Parser;
+use plenary_rtp::payload::Codec;
+use plenary_sfu_core::RoomConfig;
 
-use crate::meeting::PARTICIPANTS_MAX;
+use crate::meeting::{PARTICIPANTS_MAX, Rules};
+use crate::protocol::CODECS;
 
 /// Media threads at most: each has a socket, and 2 MB of buffers.
 pub(crate) const THREADS_MAX: usize = 256;
@@ -27,6 +30,14 @@ pub(crate) struct Options {
     /// Participants of one meeting at most
     #[arg(long, default_value_t = PARTICIPANTS_MAX as u16, value_parser = clap::value_parser!(u16).range(2..=2000))]
     pub(crate) participants: u16,
+    /// Codecs of all meetings, the preferred first: opus, and some of vp8, vp9, h264, av1
+    #[arg(long, default_value = "vp8,opus", value_delimiter = ',', value_parser = codec)]
+    pub(crate) codecs: Vec<Codec>,
+}
+
+fn codec(text: &str) -> Result<Codec, String> {
+    let known = CODECS.iter().find(|(name, _)| text.eq_ignore_ascii_case(name));
+    known.map(|(_, codec)| *codec).ok_or_else(|| format!("it is none of {}", CODECS.map(|(name, _)| name).join(", ")))
 }
 
 /// What is wrong with a command line that reads well.
@@ -38,6 +49,8 @@ pub(crate) enum OptionsError {
     Threads(usize),
     #[error("there are not {threads} ports from {first} on")]
     Ports { first: u16, threads: usize },
+    #[error("a meeting needs opus and a codec of pictures, each once")]
+    Codecs,
 }
 
 /// The address of a media thread's socket, and the one that clients are told: its port may be 0.
@@ -48,6 +61,20 @@ pub(crate) struct Place {
 }
 
 impl Options {
+    /// What holds for all meetings.
+    pub(crate) fn rules(&self) -> Result<Rules, OptionsError> {
+        let is_repeated = |(index, codec): (usize, &Codec)| self.codecs[..index].contains(codec);
+        // Beside opus there are pictures only.
+        if self.codecs.iter().enumerate().any(is_repeated)
+            || self.codecs.len() < 2
+            || !self.codecs.contains(&Codec::Opus)
+        {
+            return Err(OptionsError::Codecs);
+        }
+        let codecs = self.codecs.iter().map(|codec| (*codec).into()).collect();
+        Ok(Rules { participants_max: self.participants.into(), room: RoomConfig { codecs } })
+    }
+
     /// One place for each media thread.
     pub(crate) fn places(&self) -> Result<Vec<Place>, OptionsError> {
         let told = self.public_ip.unwrap_or_else(|| self.udp.ip());
@@ -97,6 +124,21 @@ mod tests {
         assert_eq!(participants("plenary-server"), Some(100));
         assert_eq!(participants("plenary-server --participants 2000"), Some(2000));
         assert_eq!(participants("plenary-server --participants 2001"), None);
+    }
+
+    #[test]
+    fn a_meeting_has_the_codecs_that_are_asked_for() {
+        let room = |line: &str| {
+            let options = Options::try_parse_from(format!("plenary-server {line}").split_whitespace());
+            options.ok().map(|options| options.rules().map(|rules| rules.room))
+        };
+        assert_eq!(room(""), Some(Ok(RoomConfig::default())));
+        let all = [Codec::Opus, Codec::Vp8, Codec::H264, Codec::Vp9, Codec::Av1].map(Into::into).to_vec();
+        assert_eq!(room("--codecs opus,vp8,H264,vp9,av1"), Some(Ok(RoomConfig { codecs: all })));
+        for wrong in ["opus", "vp8", "opus,vp8,opus", "vp8,vp9"] {
+            assert_eq!(room(&format!("--codecs {wrong}")), Some(Err(OptionsError::Codecs)), "{wrong}");
+        }
+        assert_eq!(room("--codecs opus,theora"), None);
     }
 
     #[test]

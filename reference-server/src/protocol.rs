@@ -1,5 +1,7 @@
 //! The messages of PROTOCOL.md, which says what they mean.
 
+use plenary_rtp::payload::Codec;
+use plenary_sfu_core::RoomConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -9,8 +11,9 @@ pub(crate) const VERSION: u32 = 1;
 /// What may be agreed on beyond it.
 pub(crate) const FEATURES: [&str; 2] = ["simulcast", "layers"];
 
-/// The codecs of a meeting. Who lacks one of them receives the rest.
-pub(crate) const CODECS: [&str; 2] = ["opus", "vp8"];
+/// The codecs that meetings may have. Who lacks one of a meeting's receives the rest.
+pub(crate) const CODECS: [(&str, Codec); 5] =
+    [("opus", Codec::Opus), ("vp8", Codec::Vp8), ("vp9", Codec::Vp9), ("h264", Codec::H264), ("av1", Codec::Av1)];
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
@@ -229,8 +232,11 @@ impl Join {
     }
 
     /// Whether the client has a codec of the meeting, as far as it says.
-    pub(crate) fn has_common_codec(&self) -> bool {
-        self.codecs.is_empty() || self.codecs.iter().any(|codec| CODECS.contains(&codec.to_ascii_lowercase().as_str()))
+    pub(crate) fn has_common_codec(&self, room: &RoomConfig) -> bool {
+        let is_known = |&(name, codec): &(&str, Codec)| {
+            room.codecs.iter().any(|it| it.codec == codec) && self.codecs.iter().any(|it| it.eq_ignore_ascii_case(name))
+        };
+        self.codecs.is_empty() || CODECS.iter().any(is_known)
     }
 }
 
@@ -369,7 +375,7 @@ mod tests {
             let text =
                 format!(r#"{{"type":"join","protocol":1,"meeting":"m","features":{features},"codecs":{codecs}}}"#);
             match ClientMessage::parse(&text) {
-                Ok(ClientMessage::Join(join)) => (join.features(), join.has_common_codec()),
+                Ok(ClientMessage::Join(join)) => (join.features(), join.has_common_codec(&RoomConfig::default())),
                 other => panic!("{other:?}"),
             }
         };

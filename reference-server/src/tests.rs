@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use futures_util::{SinkExt, StreamExt};
+use plenary_sfu_core::RoomConfig;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -16,7 +17,7 @@ use tower::ServiceExt;
 
 use crate::control::{self, Control, MESSAGE_BYTES_MAX};
 use crate::media::Media;
-use crate::meeting::PARTICIPANTS_MAX;
+use crate::meeting::{PARTICIPANTS_MAX, Rules};
 use crate::options::Place;
 
 /// How long anything may take on a busy machine.
@@ -31,7 +32,8 @@ struct Server {
 impl Server {
     async fn start() -> Self {
         let place = Place { bind: "127.0.0.1:0".parse().unwrap(), told: "127.0.0.1".parse().unwrap() };
-        let media = Arc::new(Media::start(&[place, place], PARTICIPANTS_MAX).unwrap());
+        let rules = Rules { participants_max: PARTICIPANTS_MAX, room: RoomConfig::default() };
+        let media = Arc::new(Media::start(&[place, place], rules).unwrap());
         let control = Arc::new(Control::new(Arc::clone(&media)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap();

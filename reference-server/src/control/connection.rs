@@ -112,8 +112,12 @@ impl Connection {
         if join.protocol != protocol::VERSION {
             return Err(refused(ErrorCode::Protocol, format!("version {} is spoken here", protocol::VERSION)));
         }
-        if !join.has_common_codec() {
-            return Err(refused(ErrorCode::NoCommonCodec, format!("meetings are in {}", protocol::CODECS.join(", "))));
+        let room = self.control.media.room();
+        if !join.has_common_codec(room) {
+            let of_room = |codec| room.codecs.iter().any(|it| it.codec == codec);
+            let names = protocol::CODECS.iter().filter(|(_, codec)| of_room(*codec)).map(|(name, _)| *name);
+            let names = names.collect::<Vec<_>>().join(", ");
+            return Err(refused(ErrorCode::NoCommonCodec, format!("meetings are in {names}")));
         }
         let no_meeting = || refused(ErrorCode::NoMeeting, "no meeting has this code".to_owned());
         let code = Code::parse(&join.meeting).ok_or_else(no_meeting)?;

@@ -15,7 +15,7 @@ use super::outgoing::Outgoing;
 use super::sleeper::{Sleeper, Waker};
 use super::socket::{FLOW, Socket};
 use crate::chance::draw;
-use crate::meeting::{Command, Meetings};
+use crate::meeting::{Command, Meetings, Rules};
 
 /// Commands of one turn at most: media waits meanwhile.
 const TURN_COMMANDS: usize = 16;
@@ -40,7 +40,7 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(
         socket: Socket,
-        (certificate, participants_max): (Certificate, usize),
+        (certificate, rules): (Certificate, Rules),
         commands: Receiver<Command>,
         counters: Arc<Counters>,
     ) -> Result<(Self, Waker), Box<dyn Error>> {
@@ -51,9 +51,9 @@ impl Worker {
         let wall_clock = NtpTime::from_unix(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?);
         let mut config = Config::new(transport, vec![(FLOW, socket.told())], wall_clock);
         config.sessions_max = SESSIONS_MAX;
-        config.room_sessions_max = participants_max;
+        config.room_sessions_max = rules.participants_max;
         let sfu = Sfu::new(config, Instant::now())?;
-        let (meetings, outgoing) = (Meetings::default(), Outgoing::default());
+        let (meetings, outgoing) = (Meetings::new(rules.room), Outgoing::default());
         let worker = Self { socket, sleeper, sfu, meetings, commands, outgoing, counters, is_stopped: false };
         Ok((worker, waker))
     }
