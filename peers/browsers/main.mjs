@@ -1,16 +1,15 @@
 // Real browsers against examples/echo: `node main.mjs PROGRAMS MODULES [CASES]`, with the folder of the built programs,
 // the folder that has node_modules, and a part of the names of the cases, of which all are run without it.
 
-import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
-import os from 'node:os';
 import path from 'node:path';
 
+import { apart, noNamespaces } from './apart.mjs';
 import { CASES, run, survive } from './cases.mjs';
 import * as chromium from './chromium.mjs';
 import * as firefox from './firefox.mjs';
-import { endAll, network, server } from './programs.mjs';
+import { endAll, server } from './programs.mjs';
 
 const [programs, modules, wanted = ''] = process.argv.slice(2);
 const require = createRequire(path.resolve(modules, 'main.mjs'));
@@ -61,26 +60,10 @@ async function calls(driver, servers) {
   }
 }
 
-/** Why there can be no namespaces here, if so. */
-function noNamespaces() {
-  if (!fs.existsSync(chromium.file)) return `${chromium.file} is not there`;
-  if (process.getuid() !== 0) return 'needs root';
-  if (!fs.existsSync('/dev/net/tun')) return 'needs /dev/net/tun';
-  return spawnSync('unshare', ['--net', 'true']).status === 0 ? '' : 'may not make network namespaces';
-}
-
-/** Chromium in one namespace, the server in another, and 5 % of loss and 50 ms each way between them. */
+/** A call over a network with loss. */
 async function badNetwork() {
-  const url = 'http://10.77.0.2:8080';
-  const link = await network(programs, ['--loss', '5%', '--delay', '50ms', '--seed', '1']);
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'browsers-'));
-  process.once('exit', () => fs.rmSync(folder, { recursive: true }));
   try {
-    const [left, right] = link.names.map((name) => ['ip', 'netns', 'exec', name]);
-    await server(programs, 'plenary-echo', ['--http', '10.77.0.2:8080', '--udp', '10.77.0.2:0'], right);
-    const executable = path.join(folder, 'chromium');
-    fs.writeFileSync(executable, `#!/bin/sh\nexec ${left.join(' ')} ${chromium.file} "$@"\n`, { mode: 0o755 });
-    const browser = await chromium.launch(require, { executable, trusted: url });
+    const { browser, url } = await apart(programs, 'plenary-echo', require);
     try {
       return await survive(await browser.open(url));
     } finally {

@@ -3,7 +3,11 @@
 import assert from 'node:assert/strict';
 import dgram from 'node:dgram';
 
+import { codecs } from './codecs.mjs';
 import { enter, hasAll, observe, paint, until, watchColours } from './page.mjs';
+
+/** What both browsers know first, so that only who wants it has another. */
+const ALL = 'opus,vp8,h264,vp9,av1';
 
 export const CASES = [
   { name: 'two Chromium at 720p, layers by hand', run: two },
@@ -11,7 +15,9 @@ export const CASES = [
   { name: 'nobody under the name of another', run: names },
   { name: 'camera and microphone off and on', run: mute },
   { name: 'three Chromium and a Firefox at 360p', needs: ['firefox'], run: four },
+  { name: 'one slot, all codecs in turn', needs: ['firefox'], options: ['--codecs', ALL], run: codecs },
   { name: 'hostile neighbours', run: hostile },
+  { name: '5 % loss and 50 ms each way', isApart: true, run: lossy },
 ];
 
 /** All have joined one meeting, and decode each other. */
@@ -130,6 +136,36 @@ async function four({ chromium, firefox, base }, keep) {
   await keep(pages[0], 'four');
   const all = browsers.map(([name]) => name);
   for (const [index, page] of pages.entries()) await goesOn(page, all.filter((_, other) => other !== index));
+}
+
+/** Over a network with loss: sound goes on, and pictures are repaired in both directions. */
+async function lossy({ chromium, base }) {
+  const people = ['Ada', 'Grace'].map((name) => ({ browser: chromium, base, name }));
+  const { pages } = await together(people);
+  const said = await Promise.all(pages.map((page, index) => survives(page, people[1 - index].name)));
+  return said.join('; ');
+}
+
+async function survives(page, other) {
+  const before = await observe(page);
+  const after = await until('it is repaired while frames go on', () => observe(page), ({ others, sent, at }) => {
+    const [then, now] = [before, { others }].map((it) => it.others[other].video);
+    return at - before.at > 10_000 && now.framesDecoded > then.framesDecoded + 100 &&
+      now.retransmittedPacketsReceived > then.retransmittedPacketsReceived &&
+      sent.some(({ nackCount, retransmittedPacketsSent }) => nackCount > 0 && retransmittedPacketsSent > 0);
+  });
+  return survived(before.others[other], after.others[other], (after.at - before.at) / 1000);
+}
+
+function survived(before, after, seconds) {
+  const grown = (kind, what) => after[kind][what] - before[kind][what];
+  const samples = grown('audio', 'totalSamplesReceived');
+  const concealed = grown('audio', 'concealedSamples') / samples;
+  assert.ok(samples > 40_000 * seconds, `${samples} samples in ${seconds} s`);
+  assert.ok(concealed < 0.2, `${concealed} of the sound is made up`);
+  return `${(grown('video', 'framesDecoded') / seconds).toFixed(1)} frames a second, ` +
+    `${grown('video', 'freezeCount')} freezes, ${grown('video', 'retransmittedPacketsReceived')} packets repaired, ` +
+    `${(100 * concealed).toFixed(1)} % of the sound concealed`;
 }
 
 async function hostile({ chromium, base, server }) {

@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
+import { apart, noNamespaces } from '../browsers/apart.mjs';
 import * as chromium from '../browsers/chromium.mjs';
 import * as firefox from '../browsers/firefox.mjs';
 import { endAll, server } from '../browsers/programs.mjs';
@@ -20,25 +21,44 @@ async function keep(page, name) {
   if (pictures) await page.screenshot({ path: path.join(pictures, `${name}.png`) });
 }
 
+/** Why a case can't be here, if so. */
+function missing({ needs = [], isApart }) {
+  const drivers = [chromium, ...[firefox].filter(({ name }) => needs.includes(name))];
+  const absent = drivers.find(({ file }) => !fs.existsSync(file));
+  if (absent) return `${absent.file} is not there`;
+  return isApart ? noNamespaces() : '';
+}
+
+/** The browsers of a case, and its server. */
+async function start({ needs = [], options = [], isApart }, browsers) {
+  if (isApart) {
+    const { browser, url } = await apart(programs, 'plenary-server', require);
+    browsers.chromium = browser;
+    return { url };
+  }
+  const program = await server(programs, 'plenary-server', ['--http', '127.0.0.1:0', ...options]);
+  browsers.chromium = await chromium.launch(require);
+  if (needs.includes(firefox.name)) browsers.firefox = await firefox.launch(require);
+  return program;
+}
+
 /** One case, with browsers and a server of its own. */
-async function attempt({ name, needs = [], run }) {
-  const drivers = [chromium, firefox].filter((driver) => driver === chromium || needs.includes(driver.name));
-  const missing = drivers.find(({ file }) => !fs.existsSync(file));
-  if (missing) {
-    console.log(`skipped: ${name}: ${missing.file} is not there`);
+async function attempt(one) {
+  const reason = missing(one);
+  if (reason) {
+    console.log(`skipped: ${one.name}: ${reason}`);
     return;
   }
-  const start = Date.now();
+  const begun = Date.now();
   const browsers = {};
   try {
-    const program = await server(programs, 'plenary-server', ['--http', '127.0.0.1:0']);
-    for (const driver of drivers) browsers[driver.name] = await driver.launch(require);
-    const outcome = await run({ ...browsers, base: program.url, server: program }, keep);
-    const seconds = ((Date.now() - start) / 1000).toFixed(1);
-    console.log(`ok: ${name} (${seconds} s)${outcome ? `: ${outcome}` : ''}`);
+    const program = await start(one, browsers);
+    const outcome = await one.run({ ...browsers, base: program.url, server: program }, keep);
+    const seconds = ((Date.now() - begun) / 1000).toFixed(1);
+    console.log(`ok: ${one.name} (${seconds} s)${outcome ? `: ${outcome}` : ''}`);
   } catch (error) {
     failures += 1;
-    console.log(`FAILED: ${name}: ${error.stack}`);
+    console.log(`FAILED: ${one.name}: ${error.stack}`);
   } finally {
     await Promise.all(Object.values(browsers).map((browser) => browser.close()));
     await endAll();

@@ -33,8 +33,9 @@ export function observe(page) {
       const tile = meeting.gallery.tiles.get(content.session);
       others[name] ??= { isSeen: tile?.element.classList.contains('has-picture') ?? false, track: tile?.track };
       const { framesDecoded, frameWidth, keyFramesDecoded, totalSamplesReceived, totalAudioEnergy, concealedSamples } = entry ?? {};
+      const { freezeCount, retransmittedPacketsReceived = 0 } = entry ?? {};
       others[name][media.kind] = media.kind === 'video'
-        ? { framesDecoded, frameWidth, keyFramesDecoded, layer: content.layer }
+        ? { framesDecoded, frameWidth, keyFramesDecoded, layer: content.layer, freezeCount, retransmittedPacketsReceived }
         : { totalSamplesReceived, totalAudioEnergy, concealedSamples };
     }
     return {
@@ -43,7 +44,9 @@ export function observe(page) {
       state: meeting.connection.peer.connectionState,
       names: [...meeting.participants.values()].map(({ name }) => name).sort(),
       others,
-      sent: stats.filter(({ type }) => type === 'outbound-rtp').map(({ kind, rid, framesEncoded, frameWidth, keyFramesEncoded, pliCount }) => ({ kind, rid, framesEncoded, frameWidth, keyFramesEncoded, pliCount })),
+      sent: stats.filter(({ type }) => type === 'outbound-rtp').map(
+        ({ kind, rid, framesEncoded, frameWidth, keyFramesEncoded, pliCount, nackCount, retransmittedPacketsSent }) =>
+          ({ kind, rid, framesEncoded, frameWidth, keyFramesEncoded, pliCount, nackCount, retransmittedPacketsSent })),
     };
   });
 }

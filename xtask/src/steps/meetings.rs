@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(420);
 
 /// Chromium and Firefox in meetings of reference-server; see peers/meeting.
 pub(super) fn run(context: &Context<'_>) -> Result {
-    context.shell.run(&mut cargo("build --locked -p plenary-server"))?;
+    context.shell.run(&mut cargo("build --locked -p plenary-server -p netsim-tun"))?;
     let mut command = bounded(PATIENCE, "node");
     command.arg("peers/meeting/main.mjs").arg(context.workspace.target.join("debug")).arg("tools/node");
     told(&context.shell.run(&mut command)?)
