@@ -144,7 +144,9 @@ impl Scene {
         }
         self.engine.drain(self.now, &mut self.outbox);
         let outbox = std::mem::replace(&mut self.outbox, Outbox::new(64));
-        for transmit in &outbox.transmits {
+        // A page that another stands in for is told nothing more.
+        let address = self.address;
+        for transmit in outbox.transmits.iter().filter(|transmit| transmit.remote == address) {
             for datagram in transmit.datagrams(&outbox.bytes) {
                 self.carry_to_page(&mut datagram.to_vec());
             }
