@@ -45,6 +45,8 @@ pub(crate) struct Session {
     repairs: Repairs,
     /// Whether it stands in the queue of those that may have something to send.
     pub(crate) is_queued: bool,
+    /// Whether it stands in the queue of those whose transports may have something to tell.
+    pub(crate) is_telling: bool,
     /// Whether that may be more than media. Media alone changes neither what the transport and RTCP have to send nor when.
     pub(crate) is_stirred: bool,
     pub(crate) schedule: Schedule,
@@ -79,6 +81,7 @@ impl Session {
             pending: Pending::default(),
             repairs: Repairs::default(),
             is_queued: false,
+            is_telling: false,
             is_stirred: false,
             schedule,
             ssrc,

@@ -51,6 +51,8 @@ pub struct Sfu {
     /// Sessions that want to make an offer.
     offering: VecDeque<SessionKey>,
     events: VecDeque<Event>,
+    /// Sessions whose transports may have something to tell.
+    telling: VecDeque<SessionKey>,
     /// Slots whose page is to be told what they show: each once, however often it changes.
     changes: VecDeque<(SessionKey, u16)>,
     dropped: [u64; DropReason::COUNT],
@@ -115,6 +117,7 @@ impl Sfu {
             timers: Timers::new(),
             offering: VecDeque::new(),
             events: VecDeque::new(),
+            telling: VecDeque::new(),
             changes: VecDeque::new(),
             dropped: [0; DropReason::COUNT],
             notes: Notes::default(),
@@ -164,7 +167,7 @@ impl Sfu {
                 }
             }
             session.note_feedback(&self.tracks, now);
-            self.drain_transport(key);
+            self.note_telling(key);
             self.queue(key);
         }
     }
@@ -244,13 +247,14 @@ impl Sfu {
 
     /// The next event. Offers come last, and are made as they are asked for: what was commanded before is in them.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front().or_else(|| self.poll_change()).or_else(|| self.make_offer())
+        let told = self.events.pop_front().or_else(|| self.poll_transport());
+        told.or_else(|| self.poll_change()).or_else(|| self.make_offer())
     }
 
     /// Queues a session that may have something to send, and takes note of when it wants to be called.
     fn settle(&mut self, key: SessionKey, now: Instant) {
         self.queue(key);
-        self.drain_transport(key);
+        self.note_telling(key);
         self.settle_timer(key, now);
     }
 

@@ -112,17 +112,35 @@ impl Sfu {
         let _ = self.mux.insert(credentials.ufrag(), agent_of(key));
     }
 
-    pub(super) fn drain_transport(&mut self, key: SessionKey) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let id = SessionId(key);
-        while let Some(event) = session.transport.poll_event() {
-            self.events.push_back(match event {
-                plenary_transport::Event::Connected(_) => Event::Connected(id),
-                plenary_transport::Event::Closed(reason) => Event::Closed(id, reason),
-                plenary_transport::Event::Ice(event) => Event::Ice(id, event),
-                // Media follows it without being told.
-                _ => continue,
-            });
+    /// The session's transport may have something to tell. It keeps that, each state once, until it is asked: a queue of
+    /// copies would grow with what happens.
+    pub(super) fn note_telling(&mut self, key: SessionKey) {
+        if let Some(session) = self.sessions.get_mut(key)
+            && !std::mem::replace(&mut session.is_telling, true)
+        {
+            self.telling.push_back(key);
         }
+    }
+
+    /// What the next of the transports has to tell.
+    pub(super) fn poll_transport(&mut self) -> Option<Event> {
+        while let Some(&key) = self.telling.front() {
+            let id = SessionId(key);
+            let session = self.sessions.get_mut(key);
+            match session.and_then(|session| session.transport.poll_event()) {
+                Some(plenary_transport::Event::Connected(_)) => return Some(Event::Connected(id)),
+                Some(plenary_transport::Event::Closed(reason)) => return Some(Event::Closed(id, reason)),
+                Some(plenary_transport::Event::Ice(event)) => return Some(Event::Ice(id, event)),
+                // Media follows it without being told.
+                Some(_) => {}
+                None => {
+                    self.telling.pop_front();
+                    if let Some(session) = self.sessions.get_mut(key) {
+                        session.is_telling = false;
+                    }
+                }
+            }
+        }
+        None
     }
 }
