@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn it_stays_within_the_limits() {
-        let now = Instant::now();
+        let now = plenary_netsim::base();
         let mut fixed = Fixed::new(Bitrate::from_mbps(3));
         assert_eq!(fixed.rates(), Rates::target(Bitrate::from_mbps(3)));
         fixed.handle_streams(&Streams { max: Bitrate::from_mbps(2), ..Streams::default() }, now);

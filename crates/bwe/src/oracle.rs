@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn it_follows_its_schedule_and_branches() {
-        let start = Instant::now();
+        let start = plenary_netsim::base();
         let at = |seconds| start + Duration::from_secs(seconds);
         let [slow, fast] = [Bitrate::from_kbps(600), Bitrate::from_kbps(2500)];
         let mut oracle = Oracle::new(vec![(at(40), fast), (at(0), slow)]);
