@@ -100,12 +100,12 @@ export function watchColours(page) {
 }
 
 /** Looks again and again until it is as it should be; else the last look is told. */
-export async function until(what, look, isSo) {
-  const last = Date.now() + PATIENCE;
+export async function until(what, look, isSo, patience = PATIENCE) {
+  const last = Date.now() + patience;
   for (;;) {
     const seen = await look();
     if (isSo(seen)) return seen;
-    if (Date.now() > last) throw new Error(`${what}: not within ${PATIENCE} ms. Last seen: ${JSON.stringify(seen)}`);
+    if (Date.now() > last) throw new Error(`${what}: not within ${patience} ms. Last seen: ${JSON.stringify(seen)}`);
     await new Promise((resolve) => { setTimeout(resolve, 100); });
   }
 }
