@@ -37,6 +37,12 @@ impl Facts {
         self.descriptor.as_ref().map(|(_, number)| *number)
     }
 
+    /// Packets of one shape, sent in one stream, have headers of one length.
+    pub(crate) fn shape(&self) -> (usize, bool, bool) {
+        let descriptor = self.descriptor.as_ref().map_or(0, |(range, _)| range.len());
+        (descriptor, self.audio_level.is_some(), self.orientation.is_some())
+    }
+
     /// Reads a packet of this codec. Of an `opaque` one the payload is not looked at.
     ///
     /// # Errors

@@ -114,6 +114,12 @@ impl Log {
         self.entries.get(usize::try_from(index).ok()?)
     }
 
+    /// The packets from this position on, which is kept or the end.
+    pub(crate) fn from(&self, position: Position) -> impl Iterator<Item = &Entry> {
+        let index = position.saturating_sub(self.first).min(self.entries.len() as u64);
+        self.entries.range(index as usize..)
+    }
+
     pub(crate) fn payload(&self, entry: &Entry) -> &[u8] {
         let range = usize::from(entry.payload.start)..usize::from(entry.payload.end);
         &self.store.get(&entry.place)[range]

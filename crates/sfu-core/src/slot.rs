@@ -1,5 +1,6 @@
 //! One stream that a subscriber receives: whatever source is in it, its numbers and times go on without a break.
 
+mod padding;
 mod picture;
 mod sequence;
 mod timeline;
@@ -18,6 +19,7 @@ use crate::ids::{SubscriptionKey, TrackKey};
 use crate::log::Position;
 use crate::track::{Kind, Track};
 
+use padding::{Even, Padding};
 use picture::{Pictures, Shift};
 use sequence::Sequence;
 use timeline::Timeline;
@@ -72,6 +74,7 @@ pub(crate) struct Slot {
     next: u64,
     first_timestamp: u32,
     timeline: Timeline,
+    padding: Padding,
     pictures: Pictures,
     /// The newest last; its number is that of all that were, less one.
     spans: VecDeque<Span>,
@@ -125,6 +128,7 @@ struct Run {
     span: Span,
     /// The next packet is marked, as sound begins there (RFC 3551 §4.1).
     is_first: bool,
+    even: Option<Even>,
 }
 
 impl Run {
@@ -155,7 +159,7 @@ pub(crate) struct Switched {
 }
 
 impl Slot {
-    pub(crate) fn new(config: SlotConfig, begin: &Beginnings, now: Instant) -> Self {
+    pub(crate) fn new(config: SlotConfig, begin: &Beginnings, padding_max: u8, now: Instant) -> Self {
         let (clock_rate, step) = match config.kind {
             Kind::Audio => (ClockRate::OPUS, 960),
             Kind::Video => (ClockRate::VIDEO, 1),
@@ -168,6 +172,7 @@ impl Slot {
             next: u64::from(begin.sequence_number & 0x7fff),
             first_timestamp: begin.timestamp,
             timeline: Timeline::new(clock_rate, step),
+            padding: Padding::new(padding_max),
             pictures: Pictures::starting_at(begin.picture_id & 0x7fff),
             spans: VecDeque::new(),
             spans_begun: 0,
@@ -255,9 +260,18 @@ impl Slot {
         let csrc = is_audio.then_some(source.csrc);
         let span = Span { track: source.track, layer: wanted, format: source.format, timestamp, shift, csrc };
         let sequence = Sequence::new(entry.seq, self.next);
-        source.run = Some(Run { cursor: start.cursor.max(layer.log.start()), sequence, span, is_first: is_audio });
+        let cursor = start.cursor.max(layer.log.start());
+        source.run = Some(Run { cursor, sequence, span, is_first: is_audio, even: None });
         self.keep(span);
         Some(entry.timestamp.wrapping_add(timestamp))
+    }
+
+    /// Makes the packets from the cursor on of one size, `count` at most, as far as little padding does it: they go out
+    /// together.
+    pub(crate) fn even_out(&mut self, track: &Track, count: usize) {
+        let Some(run) = self.source.as_mut().and_then(|source| source.run.as_mut()) else { return };
+        let log = track.layers.get(usize::from(run.span.layer)).map(|layer| &layer.log);
+        run.even = log.and_then(|log| self.padding.plan(run.cursor, log.from(run.cursor).take(count)));
     }
 
     /// Leaves out the packet at the cursor, which can't be written.

@@ -163,6 +163,9 @@ impl Session {
                 }
                 return;
             }
+            if self.run.is_empty() {
+                slot.even_out(track, limit.segments);
+            }
             let before = out.len();
             let Some(written) = slot.write(track, &envelope, out) else {
                 out.truncate(before);

@@ -30,7 +30,7 @@ impl Sfu {
             timestamp: self.chance.next_u32(),
             picture_id: self.chance.next_u32() as u16,
         };
-        let slot = Slot::new(config, &begin, now);
+        let slot = Slot::new(config, &begin, self.config.padding_max, now);
         let index = closed.unwrap_or(it.slots.len());
         if closed.is_some() {
             it.slots[index] = slot;

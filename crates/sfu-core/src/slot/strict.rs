@@ -7,6 +7,7 @@ mod clock;
 mod encoder;
 mod frames;
 mod opaque;
+mod padding;
 mod path;
 mod ranking;
 mod receiver;

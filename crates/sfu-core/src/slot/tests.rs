@@ -144,7 +144,7 @@ impl Bench {
             timestamp: u32::MAX - 1000,
             picture_id: 0x7ffa,
         };
-        let slot = Slot::new(config, &begin, now);
+        let slot = Slot::new(config, &begin, 16, now);
         Self { tracks, keys, encoders, slot, now, sent: Vec::new(), needed_key_frame: false }
     }
 

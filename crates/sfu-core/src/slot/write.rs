@@ -27,6 +27,8 @@ pub(crate) struct Written {
     pub(crate) number: u64,
     /// Its bytes, with the room that SRTP needs.
     pub(crate) len: usize,
+    /// Bytes of padding among them.
+    pub(crate) padding: u8,
 }
 
 /// Bytes of the longest dependency descriptor that is forwarded: an element of the two-byte form.
@@ -48,9 +50,10 @@ impl Slot {
             csrcs: run.span.csrc.as_slice(),
         };
         let start = out.len();
-        self.write_packet(&header, (log, entry), &run.span, (envelope, None), out)?;
+        let padding = run.even.map_or(0, |even| even.padding(run.cursor, entry.payload_len()));
+        self.write_packet(&header, (log, entry), &run.span, (envelope, None, padding), out)?;
         out.resize(out.len() + envelope.overhead, 0);
-        Some(Written { number, len: out.len() - start })
+        Some(Written { number, len: out.len() - start, padding })
     }
 
     /// Appends a packet that was sent before as one of the RTX stream, if it is still there.
@@ -73,7 +76,7 @@ impl Slot {
             csrcs: span.csrc.as_slice(),
         };
         let start = out.len();
-        self.write_packet(&header, (log, entry), &span, (envelope, Some(repair.original)), out)?;
+        self.write_packet(&header, (log, entry), &span, (envelope, Some(repair.original), 0), out)?;
         out.resize(out.len() + envelope.overhead, 0);
         self.stream.handle_retransmitted(entry.payload_len() + 2);
         Some(out.len() - start)
@@ -89,7 +92,7 @@ impl Slot {
         header: &Header<'_>,
         (log, entry): (&Log, &Entry),
         span: &Span,
-        (envelope, original): (&Envelope<'_>, Option<SeqNo>),
+        (envelope, original, padding): (&Envelope<'_>, Option<SeqNo>, u8),
         out: &mut Vec<u8>,
     ) -> Option<()> {
         let mut writer = PacketWriter::begin(header, out).ok()?;
@@ -103,9 +106,8 @@ impl Slot {
             payload.finish_padded(1);
             return Some(());
         }
-        let range = payload.finish();
-        let at = range.end - entry.payload_len();
-        span.shift.apply(span.format.codec, &entry.facts, &mut out[at..range.end]);
+        let end = payload.finish_padded(padding).end - usize::from(padding);
+        span.shift.apply(span.format.codec, &entry.facts, &mut out[end - entry.payload_len()..end]);
         Some(())
     }
 
@@ -149,6 +151,7 @@ impl Slot {
         run.cursor += 1;
         run.is_first = false;
         self.next = self.next.max(written.number + 1);
+        self.padding.sent(written.len, written.padding);
         self.pictures.sent(&entry.facts, &run.span.shift);
         // Padding that had to be sent is missed like any other packet, but stands for no time of its own.
         if !entry.is_empty() {

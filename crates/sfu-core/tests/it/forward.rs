@@ -102,6 +102,42 @@ fn loss_on_the_way_out_is_repaired_by_the_engine() {
 }
 
 #[test]
+fn packets_that_differ_by_a_byte_leave_as_one_run() {
+    let (mut lab, mut camera) = pair();
+    let sizes = [1000, 1000, 999, 1001, 1001, 600];
+    let frames: Vec<_> = (0..40).map(|frame| camera.frame(frame == 0, &sizes)).collect();
+    frames.into_iter().for_each(|frame| send(&mut lab, frame));
+    assert_eq!(lab.runs[..3], [3, 3, 6], "padding is a part of what was sent before");
+    assert!(lab.runs[3..].iter().all(|run| *run == 6), "{:?}", lab.runs);
+    let packets: Vec<_> = lab.clients[1].rtp.iter().map(|bytes| Packet::parse(bytes).unwrap()).collect();
+    let padding: Vec<_> = packets[6..12].iter().map(Packet::padding_len).collect();
+    assert_eq!(padding, [1, 1, 2, 0, 0, 0]);
+    for (packet, (_, published)) in packets.iter().zip(&camera.sent) {
+        let published = Packet::parse(published).unwrap();
+        // All but the descriptor's four bytes, which hold a number of ours.
+        assert_eq!((packet.marker(), &packet.payload()[4..]), (published.marker(), &published.payload()[4..]));
+    }
+    // What is sent again needs none.
+    let padded = &packets[6 * 39 + 2];
+    let (lost, original) = (padded.sequence_number(), padded.payload().to_vec());
+    let mut nack = Vec::new();
+    NackWriter::new(Ssrc(9), Ssrc(100), [lost]).write(1200, &mut nack).unwrap();
+    lab.clients[1].report(nack);
+    lab.run(ms(5));
+    let again = Packet::parse(lab.clients[1].rtp.last().unwrap()).unwrap();
+    assert_eq!((again.ssrc(), again.padding_len()), (Ssrc(200), 0));
+    assert_eq!(again.payload(), [&lost.0.to_be_bytes()[..], &original].concat());
+    // RFC 3550 §6.4.1: reports count octets of payload.
+    lab.run(ms(2000));
+    let reported = lab.clients[1].rtcp.iter().flat_map(|it| rtcp::packets(it)).flatten().filter_map(|it| match it {
+        Rtcp::SenderReport(report) => Some((report.packet_count, report.octet_count)),
+        _ => None,
+    });
+    let payload = 40 * sizes.iter().sum::<usize>() + 999 + 2;
+    assert_eq!(reported.last(), Some((241, payload as u32)));
+}
+
+#[test]
 fn key_frames_are_asked_for_once_however_many_want_them() {
     let mut lab = Lab::new();
     let publisher = lab.join();

@@ -82,12 +82,18 @@ impl Lab {
 
     /// With a room of these codecs.
     pub(crate) fn with(room: RoomConfig) -> Self {
+        Self::configured(room, |_| {})
+    }
+
+    /// With an engine that is configured otherwise.
+    pub(crate) fn configured(room: RoomConfig, change: impl FnOnce(&mut Config)) -> Self {
         let now = base();
         let mut transport = plenary_transport::Config::new(certificate(0), [1; 32]);
         transport.ice.mode = Mode::Lite;
         transport.dtls_server = DtlsVersions::Dtls12;
         let config = Config::new(transport, vec![(FlowId(0), server())], NtpTime::from_unix(ms(1_800_000_000_000)));
-        let config = Config { room_sessions_max: 20_000, ..config };
+        let mut config = Config { room_sessions_max: 20_000, ..config };
+        change(&mut config);
         let mut sfu = Sfu::new(config, now).unwrap();
         let room = sfu.create_room(room).unwrap();
         Self { sfu, room, clients: Vec::new(), joined: 0, now, events: Vec::new(), runs: Vec::new() }

@@ -14,7 +14,9 @@ pub(super) const SSRC: Ssrc = Ssrc(5);
 pub(super) const RTX_SSRC: Ssrc = Ssrc(6);
 /// What is sent to the subscriber has other ids than what came in.
 pub(super) const DESCRIPTOR_ID: u8 = 12;
-const OVERHEAD: usize = 16;
+pub(super) const OVERHEAD: usize = 16;
+/// Packets of a run at most.
+const SEGMENTS: usize = 64;
 
 pub(super) const FORMATS: [Format; 5] = [
     Format { codec: Codec::Vp8, payload_type: 96, rtx_payload_type: Some(97) },
@@ -29,6 +31,8 @@ pub(super) struct Bench {
     pub(super) slot: Slot,
     pub(super) now: Instant,
     pub(super) sent: Vec<Vec<u8>>,
+    /// Runs of one size that they left in.
+    pub(super) runs: usize,
     /// When each was sent.
     pub(super) sent_at: Vec<Instant>,
     /// The first timestamps of what is sent from each switch on.
@@ -59,9 +63,10 @@ impl Bench {
         let dependency_descriptor = if takes_descriptors { DESCRIPTOR_ID } else { 0 };
         Self {
             tracks: SlotMap::with_key(),
-            slot: Slot::new(config, &begin, now),
+            slot: Slot::new(config, &begin, u8::MAX, now),
             now,
             sent: Vec::new(),
+            runs: 0,
             sent_at: Vec::new(),
             switches: Vec::new(),
             needed_key_frame: false,
@@ -108,8 +113,9 @@ impl Bench {
         track.receive(layer, &Packet::parse(&bytes).unwrap(), &self.ids, self.now).is_ok()
     }
 
-    /// Sends what there is.
+    /// Sends what there is, in runs.
     pub(super) fn drain(&mut self) {
+        let (mut count, mut size) = (0, 0);
         while let Some(key) = self.slot.source().map(|source| source.track) {
             let (track, mut switched) = (&self.tracks[key], None);
             let next = self.slot.next(track, &mut switched);
@@ -118,9 +124,20 @@ impl Bench {
             if next != Next::Packet {
                 return;
             }
+            if count == 0 {
+                self.slot.even_out(track, SEGMENTS);
+            }
             let mut out = Vec::new();
             let envelope = Envelope { extensions: &self.extensions, overhead: OVERHEAD };
             let written = self.slot.write(track, &envelope, &mut out).unwrap();
+            if count > 0 && written.len > size {
+                // It is the first of the next.
+                count = 0;
+                continue;
+            }
+            self.runs += usize::from(count == 0);
+            size = if count == 0 { written.len } else { size };
+            count = if written.len < size || count + 1 == SEGMENTS { 0 } else { count + 1 };
             self.slot.commit(track, &written, self.now).unwrap();
             assert_eq!(written.number as u16, u16::from_be_bytes([out[2], out[3]]));
             out.truncate(out.len() - OVERHEAD);

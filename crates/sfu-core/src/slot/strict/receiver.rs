@@ -6,7 +6,7 @@ use plenary_rtp::extension::dependency::StructureState;
 use plenary_rtp::payload::{Codec, h264, vp8, vp9};
 use plenary_rtp::{ExtendedSeqNo, Packet, RtpTime, SeqUnwrapper};
 
-use super::bench::{Bench, DESCRIPTOR_ID, FORMATS, SSRC};
+use super::bench::{Bench, DESCRIPTOR_ID, FORMATS, OVERHEAD, SSRC};
 use super::capture::{IDS, Sent};
 use super::frames::{Frame, Placed, can_begin, frames};
 
@@ -67,6 +67,7 @@ pub(super) fn receive(bench: &Bench, published: &Published, opaque: bool) -> See
         assert!(before.is_none(), "the number {number} twice");
     }
     let packets: Vec<_> = packets.into_values().collect();
+    check_padding(&packets);
     let mut seen = Seen::default();
     let (mut clock, mut numbers, mut descriptors) = (None, Numbers::default(), Descriptors::default());
     let mut last = None;
@@ -94,6 +95,14 @@ pub(super) fn receive(bench: &Bench, published: &Published, opaque: bool) -> See
     seen.frames = frames(&packets, opaque);
     check_frames(published, &packets, &seen, opaque);
     seen
+}
+
+/// What evens out runs is at most 3 % of all bytes. Packets that are nothing else are the source's.
+fn check_padding(packets: &[Placed<'_>]) {
+    let media = packets.iter().map(|placed| &placed.packet).filter(|packet| !packet.payload().is_empty());
+    let padding: usize = media.map(|packet| usize::from(packet.padding_len())).sum();
+    let bytes: usize = packets.iter().map(|placed| placed.packet.bytes().len() + OVERHEAD).sum();
+    assert!(padding * 100 <= bytes * 3, "{padding} of {bytes} bytes are padding");
 }
 
 fn check_time(placed: &Placed<'_>, clock: Option<RtpTime>) {

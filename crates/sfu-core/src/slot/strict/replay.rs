@@ -50,7 +50,7 @@ fn replay(bench: &mut Bench, track: TrackKey, arriving: &[Sent], (switching, cha
     bench.drain();
 }
 
-fn kind(codec: Codec) -> Kind {
+pub(super) fn kind(codec: Codec) -> Kind {
     if codec == Codec::Opus { Kind::Audio } else { Kind::Video }
 }
 
