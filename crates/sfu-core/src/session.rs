@@ -20,8 +20,8 @@ use crate::slot::Slot;
 pub(crate) use incoming::{Incoming, Place};
 use pending::Pending;
 pub(crate) use pending::SLOTS_MAX;
-pub(crate) use release::Notes;
 use release::Repairs;
+pub(crate) use release::{Notes, Release};
 pub(crate) use reports::Arrivals;
 use reports::Compound;
 

@@ -21,7 +21,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use slotmap::SlotMap;
 
 use crate::ids::{RoomKey, SessionId, SessionKey, SubscriptionKey, TrackKey};
-use crate::session::{Notes, Session};
+use crate::session::{Notes, Release, Session};
 use crate::timers::Timers;
 use crate::track::{Reader, Track};
 use crate::{Config, ConfigError, DropReason, Event, RoomCodec};
@@ -47,6 +47,8 @@ pub struct Sfu {
     news: Vec<(TrackKey, u8)>,
     /// Sessions that may have something to send.
     ready: VecDeque<SessionKey>,
+    /// Scratch: those of them whose packets do not fit the caller's limit.
+    stalled: Vec<SessionKey>,
     timers: Timers<SessionKey>,
     /// Sessions that want to make an offer.
     offering: VecDeque<SessionKey>,
@@ -114,6 +116,7 @@ impl Sfu {
             subscriptions: SlotMap::with_key(),
             news: Vec::new(),
             ready: VecDeque::new(),
+            stalled: Vec::new(),
             timers: Timers::new(),
             offering: VecDeque::new(),
             events: VecDeque::new(),
@@ -172,45 +175,63 @@ impl Sfu {
         }
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout); changed by every other call but the pure accessors.
+    /// When to call [`handle_timeout`](Self::handle_timeout); changed by every other call but the pure accessors. What waits
+    /// for [`poll_transmit`](Self::poll_transmit) to be called with a limit that it fits is no reason for one.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.first().map(|(due, _)| due)
     }
 
     /// Writes what one peer is to be sent next: datagrams of one size to one destination.
+    ///
+    /// What does not fit the limit stays until it is asked for with another; what does goes before it.
     pub fn poll_transmit(&mut self, now: Instant, limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
         self.tell_readers();
-        while let Some(&key) = self.ready.front() {
-            if let Some(transmit) = self.transmit(key, now, limit, out) {
-                return Some(transmit);
-            }
-            self.ready.pop_front();
-            let Some(session) = self.sessions.get_mut(key) else { continue };
-            session.is_queued = false;
-            if std::mem::take(&mut session.is_stirred) {
-                self.settle_timer(key, now);
+        let mut transmit = None;
+        while let Some(&key) = self.ready.front()
+            && transmit.is_none()
+        {
+            match self.transmit(key, now, limit, out) {
+                Release::Transmit(it) => transmit = Some(it),
+                Release::TooLong => {
+                    self.ready.pop_front();
+                    self.stalled.push(key);
+                    self.settle_stalled(key, now);
+                }
+                Release::Nothing => {
+                    self.ready.pop_front();
+                    let Some(session) = self.sessions.get_mut(key) else { continue };
+                    session.is_queued = false;
+                    if std::mem::take(&mut session.is_stirred) {
+                        self.settle_timer(key, now);
+                    }
+                }
             }
         }
-        None
+        self.ready.extend(self.stalled.drain(..));
+        transmit
     }
 
-    fn transmit(&mut self, key: SessionKey, now: Instant, limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
-        let session = self.sessions.get_mut(key)?;
+    fn transmit(&mut self, key: SessionKey, now: Instant, limit: Limit, out: &mut Vec<u8>) -> Release {
+        let Some(session) = self.sessions.get_mut(key) else { return Release::Nothing };
+        let is_due = |session: &mut Session| session.reports_due(now).is_some_and(|due| due <= now);
+        let mut is_held_up = false;
         if session.is_stirred {
             if let Some(transmit) = session.transport.poll_transmit(now, limit, out) {
-                return Some(transmit);
+                return Release::Transmit(transmit);
             }
-            if session.reports_due(now).is_some_and(|due| due <= now)
-                && let Some(transmit) = session.report(&mut self.tracks, (now, limit), (&self.clock, &self.cname), out)
-            {
-                return Some(transmit);
+            if is_due(session) {
+                let clock = (&self.clock, &self.cname[..]);
+                if let Some(transmit) = session.report(&mut self.tracks, (now, limit), clock, out) {
+                    return Release::Transmit(transmit);
+                }
+                is_held_up = is_due(session);
             }
         }
-        let transmit = session.release(&self.tracks, (now, limit), &mut self.notes, out);
+        let release = session.release(&self.tracks, (now, limit), &mut self.notes, out);
         if !self.notes.is_empty() {
             self.see_to_notes(key, now);
         }
-        transmit
+        if is_held_up && matches!(release, Release::Nothing) { Release::TooLong } else { release }
     }
 
     /// Tells the sessions that read a layer that there is more of it: once for all that came in since the last time.
@@ -259,12 +280,22 @@ impl Sfu {
     }
 
     fn settle_timer(&mut self, key: SessionKey, now: Instant) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
+        let (transport, media) = self.due(key, now);
+        self.timers.set(key, transport.into_iter().chain(media).min());
+    }
+
+    /// Reports that are due already are what does not fit: time alone changes nothing about that.
+    fn settle_stalled(&mut self, key: SessionKey, now: Instant) {
+        let (transport, media) = self.due(key, now);
+        self.timers.set(key, transport.into_iter().chain(media.filter(|due| *due > now)).min());
+    }
+
+    /// When a session's transport wants to be called, and when its media.
+    fn due(&mut self, key: SessionKey, now: Instant) -> (Option<Instant>, Option<Instant>) {
+        let Some(session) = self.sessions.get_mut(key) else { return (None, None) };
         let layers = session.tracks.iter().filter_map(|track| self.tracks.get(*track));
         let streams = layers.filter_map(|track| track.poll_timeout(now)).min();
-        let reports = session.reports_due(now);
-        let due = [session.transport.poll_timeout(), streams, reports].into_iter().flatten().min();
-        self.timers.set(key, due);
+        (session.transport.poll_timeout(), streams.into_iter().chain(session.reports_due(now)).min())
     }
 }
 

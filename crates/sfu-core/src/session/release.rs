@@ -17,6 +17,9 @@ use crate::track::Track;
 /// Packets that wait to be sent again at most; what is asked for beyond them has to be asked for again.
 const REPAIRS_MAX: usize = 512;
 
+/// Bytes in front of a packet on a stream: its length (RFC 4571 §2).
+const FRAME_LEN: usize = 2;
+
 /// What was noticed while packets went out, to be seen to by who owns the tracks.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
@@ -30,6 +33,24 @@ impl Notes {
     pub(crate) fn is_empty(&self) -> bool {
         self.switched.is_empty() && self.wishes.is_empty()
     }
+}
+
+/// What came of asking a peer's session for what it has to send.
+#[derive(Debug)]
+pub(crate) enum Release {
+    /// This is to be sent.
+    Transmit(Transmit),
+    /// There is something, and it does not fit the limit.
+    TooLong,
+    Nothing,
+}
+
+/// What was written of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    Run,
+    TooLong,
+    Nothing,
 }
 
 /// Packets to be sent again, in the order that they were asked for.
@@ -54,21 +75,31 @@ impl Session {
         (now, limit): (Instant, Limit),
         notes: &mut Notes,
         out: &mut Vec<u8>,
-    ) -> Option<Transmit> {
-        let overhead = self.transport.profile()?.rtp_overhead();
-        let path = self.transport.path()?;
+    ) -> Release {
+        let (Some(profile), Some(path)) = (self.transport.profile(), self.transport.path()) else {
+            return Release::Nothing;
+        };
+        let overhead = profile.rtp_overhead();
         // On a stream each packet is a frame of its own.
-        let limit = if path.framed { Limit { segments: 1, ..limit } } else { limit };
+        let frame = if path.framed { FRAME_LEN } else { 0 };
+        let segments = if path.framed { limit.segments.min(1) } else { limit.segments };
+        let limit = Limit { bytes: limit.bytes.saturating_sub(frame), segments };
         let start = out.len();
-        let frame = if path.framed { 2 } else { 0 };
-        out.resize(start + frame, 0);
-        let written = self.write_repair(tracks, overhead, limit, out)
-            || self.write_slots(tracks, (now, limit), notes, (overhead, out));
-        if !written {
-            out.truncate(start);
-            return None;
+        loop {
+            out.resize(start + frame, 0);
+            let mut written = self.write_repair(tracks, overhead, limit, out);
+            if written == Written::Nothing {
+                written = self.write_slots(tracks, (now, limit), notes, (overhead, out));
+            }
+            if written != Written::Run {
+                out.truncate(start);
+                return if written == Written::TooLong { Release::TooLong } else { Release::Nothing };
+            }
+            // One that can't be protected is gone, and the next has its turn.
+            if let Some(transmit) = self.protect(path, start, frame, out) {
+                return Release::Transmit(transmit);
+            }
         }
-        self.protect(path, start, frame, out)
     }
 
     fn protect(&mut self, path: Path, start: usize, frame: usize, out: &mut Vec<u8>) -> Option<Transmit> {
@@ -92,25 +123,31 @@ impl Session {
         overhead: usize,
         limit: Limit,
         out: &mut Vec<u8>,
-    ) -> bool {
+    ) -> Written {
         let envelope = Envelope { extensions: &self.sent_extensions, overhead };
-        while let Some((index, repair)) = self.repairs.queue.pop_front() {
-            let Some(slot) = self.slots.get_mut(usize::from(index)) else { continue };
-            let Some(track) = slot.track_of(&repair).and_then(|track| tracks.get(track)) else { continue };
+        while let Some((index, repair)) = self.repairs.queue.front() {
+            let slot = self.slots.get_mut(usize::from(*index));
             let start = out.len();
-            let Some(len) = slot.write_again(&repair, track, &envelope, out) else {
+            let written = slot.and_then(|slot| {
+                let track = tracks.get(slot.track_of(repair)?)?;
+                Some((slot.write_again(repair, track, &envelope, out)?, slot))
+            });
+            let fits = out.len() - start <= limit.bytes && limit.segments > 0;
+            if written.is_none() || !fits {
                 out.truncate(start);
-                continue;
-            };
-            if len > limit.bytes {
-                out.truncate(start);
-                continue;
             }
-            self.run.clear();
-            self.run.push(Segment { len, index: None });
-            return true;
+            if written.is_some() && !fits {
+                return Written::TooLong;
+            }
+            self.repairs.queue.pop_front();
+            if let Some((again, slot)) = written {
+                slot.commit_again(again);
+                self.run.clear();
+                self.run.push(Segment { len: out.len() - start, index: None });
+                return Written::Run;
+            }
         }
-        false
+        Written::Nothing
     }
 
     fn write_slots(
@@ -119,7 +156,7 @@ impl Session {
         (now, limit): (Instant, Limit),
         notes: &mut Notes,
         (overhead, out): (usize, &mut Vec<u8>),
-    ) -> bool {
+    ) -> Written {
         while let Some(index) = self.pending.first() {
             let slot = self.slots.get(usize::from(index));
             let track = slot.and_then(|slot| slot.source()).and_then(|source| tracks.get(source.track));
@@ -130,14 +167,13 @@ impl Session {
             self.run.clear();
             self.write_run(index, track, (now, limit), notes, (overhead, out));
             if !self.run.is_empty() {
-                return true;
+                return Written::Run;
             }
             if self.pending.first() == Some(index) {
-                // There is a packet, and it does not fit the limit.
-                return false;
+                return Written::TooLong;
             }
         }
-        false
+        Written::Nothing
     }
 
     /// Writes packets of one slot as long as they are of one size; one that is shorter ends the run.

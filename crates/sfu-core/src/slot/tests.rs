@@ -423,9 +423,8 @@ fn what_was_sent_is_sent_again_as_it_was() {
     for ((repair, original), number) in repairs.iter().zip(&lost).zip(numbers) {
         let track = &bench.tracks[bench.slot.track_of(repair).unwrap()];
         let mut out = Vec::new();
-        let len = bench.slot.write_again(repair, track, &ENVELOPE, &mut out).unwrap();
-        assert_eq!(len, out.len());
-        let again = Packet::parse(&out[..len - 16]).unwrap();
+        bench.slot.write_again(repair, track, &ENVELOPE, &mut out).unwrap();
+        let again = Packet::parse(&out[..out.len() - 16]).unwrap();
         let original = Packet::parse(original).unwrap();
         assert_eq!((again.ssrc(), again.payload_type()), (Ssrc(6), 97));
         assert_eq!((again.timestamp(), again.marker()), (original.timestamp(), original.marker()));

@@ -31,6 +31,15 @@ pub(crate) struct Written {
     pub(crate) padding: u8,
 }
 
+/// A packet that was written once more. It counts once it is [committed](Slot::commit_again).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Again {
+    payload_len: usize,
+}
+
+/// Bytes of the original's number, in front of the payload (RFC 4588 §4).
+const ORIGINAL_LEN: usize = 2;
+
 /// Bytes of the longest dependency descriptor that is forwarded: an element of the two-byte form.
 const DESCRIPTOR_MAX: usize = 255;
 
@@ -58,12 +67,12 @@ impl Slot {
 
     /// Appends a packet that was sent before as one of the RTX stream, if it is still there.
     pub(crate) fn write_again(
-        &mut self,
+        &self,
         repair: &Retransmission,
         track: &Track,
         envelope: &Envelope<'_>,
         out: &mut Vec<u8>,
-    ) -> Option<usize> {
+    ) -> Option<Again> {
         let (span, position, is_first) = self.span_of(repair.token)?;
         let log = &track.layers.get(usize::from(span.layer))?.log;
         let entry = log.get(position)?;
@@ -75,11 +84,14 @@ impl Slot {
             ssrc: self.config.rtx_ssrc?,
             csrcs: span.csrc.as_slice(),
         };
-        let start = out.len();
         self.write_packet(&header, (log, entry), &span, (envelope, Some(repair.original), 0), out)?;
         out.resize(out.len() + envelope.overhead, 0);
-        self.stream.handle_retransmitted(entry.payload_len() + 2);
-        Some(out.len() - start)
+        Some(Again { payload_len: entry.payload_len() + ORIGINAL_LEN })
+    }
+
+    /// The packet was sent again as it was written.
+    pub(crate) const fn commit_again(&mut self, again: Again) {
+        self.stream.handle_retransmitted(again.payload_len);
     }
 
     /// The track of a packet that is to be sent again, if it is known.

@@ -193,6 +193,17 @@ impl Lab {
         some
     }
 
+    /// Packets of a client come in. Nothing is asked for yet.
+    pub(crate) fn take_in(&mut self, client: usize, packets: impl IntoIterator<Item = (u64, Vec<u8>)>) {
+        let it = &mut self.clients[client];
+        packets.into_iter().for_each(|(index, packet)| it.send(packet, index));
+        let remote = it.address;
+        for mut bytes in it.outbox.drain(..) {
+            let (flow, local, ecn) = (FlowId(0), server(), Ecn::NotEct);
+            let _ = self.sfu.handle_datagram(Datagram { flow, local, remote, ecn, bytes: &mut bytes }, self.now);
+        }
+    }
+
     fn carry_down(&mut self) -> bool {
         let mut some = false;
         let mut out = Vec::new();

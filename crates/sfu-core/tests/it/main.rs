@@ -3,4 +3,5 @@
 mod allocation;
 mod forward;
 mod lab;
+mod limits;
 mod signalling;

@@ -153,8 +153,9 @@ impl Bench {
         let [repair] = &repairs[..] else { return false };
         let Some(track) = self.slot.track_of(repair).and_then(|key| self.tracks.get(key)) else { return false };
         let (mut out, envelope) = (Vec::new(), Envelope { extensions: &self.extensions, overhead: OVERHEAD });
-        let Some(len) = self.slot.write_again(repair, track, &envelope, &mut out) else { return false };
-        let again = Packet::parse(&out[..len - OVERHEAD]).unwrap();
+        let Some(again) = self.slot.write_again(repair, track, &envelope, &mut out) else { return false };
+        self.slot.commit_again(again);
+        let again = Packet::parse(&out[..out.len() - OVERHEAD]).unwrap();
         let format = FORMATS.iter().find(|format| format.payload_type == original.payload_type()).unwrap();
         assert_eq!((again.ssrc(), Some(again.payload_type())), (RTX_SSRC, format.rtx_payload_type));
         assert_eq!((again.timestamp(), again.marker()), (original.timestamp(), original.marker()));
