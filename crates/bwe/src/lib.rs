@@ -1,18 +1,26 @@
 #![doc = include_str!("../README.md")]
 
+mod acknowledged;
+mod base_delay;
+#[cfg(test)]
+mod bottleneck;
 mod controller;
 mod explanation;
 mod fixed;
+mod nada;
 mod oracle;
 mod probe;
 mod report;
+mod scream;
 
 pub use controller::{Branch, Controller, Rates, Route, Snapshot, Streams, WrongSnapshot};
 pub use explanation::{Cause, Evidence, Explanation};
 pub use fixed::Fixed;
+pub use nada::{Nada, NadaConfig};
 pub use oracle::Oracle;
 pub use probe::{ProbeCluster, ProbeId};
 pub use report::{ArrivalTime, Feedback, PacketReport, Purpose, SentPacket};
+pub use scream::{Scream, ScreamConfig};
 
 // Promises kept at compile time: any controller can be boxed, and moved to another thread.
 const _: () = {

@@ -1,0 +1,18 @@
+//! What holds for every controller, whatever its peer does.
+
+mod allocation;
+mod hostile;
+
+use plenary_bwe::{Controller, Fixed, Nada, Oracle, Scream};
+use plenary_wire::Bitrate;
+
+/// All of them, with their names.
+fn controllers() -> Vec<(&'static str, Box<dyn Controller>)> {
+    let schedule = vec![(plenary_netsim::base(), Bitrate::from_mbps(1))];
+    vec![
+        ("fixed", Box::new(Fixed::new(Bitrate::from_mbps(1)))),
+        ("oracle", Box::new(Oracle::new(schedule))),
+        ("nada", Box::new(Nada::default())),
+        ("scream", Box::new(Scream::default())),
+    ]
+}
