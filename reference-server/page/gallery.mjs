@@ -1,9 +1,9 @@
 // One tile for each participant.
 
 import { Picture } from './picture.mjs';
+import { choices, layerFor } from './quality.mjs';
 
 const RATIO = 16 / 9;
-const SIZES = { 1: ['One size'], 2: ['Small', 'Large'], 3: ['Small', 'Medium', 'Large'] };
 
 /** How many columns give the largest tiles, and how large they are. */
 export function arrange(count, width, height, gap) {
@@ -19,7 +19,7 @@ export function arrange(count, width, height, gap) {
 }
 
 export class Gallery {
-  /** Called with a track and the layer of it that was chosen. */
+  /** Called with a track and the layer of it that is wanted from now on. */
   onlayer = () => {};
 
   constructor(list, template) {
@@ -71,9 +71,14 @@ export class Gallery {
 class Tile {
   #isMuted = false;
   #isSeen = false;
-  #layers = 0;
+  #onlayer;
+  #published;
+  /** The layer that was asked for, or that the server has begun with. */
+  #layer;
+  #isInSlot = false;
 
   constructor(element, isOwn, onlayer) {
+    this.#onlayer = onlayer;
     this.element = element;
     this.isOwn = isOwn;
     this.video = element.querySelector('video');
@@ -83,7 +88,7 @@ class Tile {
       this.#show();
     });
     element.classList.toggle('is-own', isOwn);
-    this.select.onchange = () => onlayer(this.track, this.select.value === '' ? null : Number(this.select.value));
+    this.select.onchange = () => this.#choose();
   }
 
   update(name, tracks) {
@@ -94,15 +99,16 @@ class Tile {
     this.element.style.setProperty('--hue', hue(shown));
     this.element.classList.toggle('is-silent', !audio || audio.muted);
     this.#isMuted = video?.muted ?? false;
-    this.track = video?.track;
-    if (!this.isOwn) this.#offerLayers(video?.layers ?? 0);
+    if (!this.isOwn) this.#offer(video);
     this.#show();
   }
 
   /** Shows what is in a slot, and which layer of it. */
   follow(media, content) {
     this.picture.follow(media, content);
-    if (content.layer !== null) this.select.value = String(content.layer);
+    this.#isInSlot = true;
+    this.#layer ??= content.layer ?? undefined;
+    this.#choose();
   }
 
   /** Shows the own camera, or nothing. */
@@ -117,13 +123,28 @@ class Tile {
     this.element.remove();
   }
 
-  #offerLayers(count) {
-    this.select.hidden = count === 0;
-    if (count === this.#layers) return;
-    this.#layers = count;
-    const names = SIZES[count] ?? Array.from({ length: count }, (_, index) => `Size ${index + 1}`);
-    this.select.replaceChildren(...names.map((name, index) => new Option(name, index)), new Option('Hide', ''));
-    this.select.value = '0';
+  /** What can be chosen of a track, and what of it was chosen. */
+  #offer(video) {
+    if (video?.layers !== this.#published?.layers) {
+      const options = Object.entries(choices(video?.layers)).map(([choice, name]) => new Option(name, choice));
+      const { value } = this.select;
+      this.select.replaceChildren(...options);
+      this.select.value = options.some((option) => option.value === value) ? value : options[0].value;
+    }
+    this.select.hidden = !video;
+    if (video?.track !== this.track) [this.#layer, this.#isInSlot] = [undefined, false];
+    this.track = video?.track;
+    this.#published = video;
+    this.#choose();
+  }
+
+  /** Asks for what was chosen: now, once there is a slot for it, and again as other layers are sent. */
+  #choose() {
+    if (!this.#published || !this.#isInSlot) return;
+    const layer = layerFor(this.select.value, this.#published);
+    if (layer === undefined || layer === this.#layer) return;
+    this.#layer = layer;
+    this.#onlayer(this.track, layer);
   }
 
   #show() {

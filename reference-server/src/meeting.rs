@@ -3,6 +3,7 @@
 
 mod commands;
 mod events;
+mod layers;
 #[cfg(test)]
 mod tests;
 
@@ -60,6 +61,8 @@ pub(crate) struct Meetings {
     clients: BTreeMap<SessionId, ClientId>,
     /// Those who take messages too slowly, or no more.
     slow: Vec<ClientId>,
+    /// When it is looked which layers are sent; `None` while nobody has several.
+    looks_at: Option<Instant>,
 }
 
 /// A meeting is there while somebody is in it.
@@ -88,6 +91,8 @@ struct Section {
     muted: bool,
     track: Option<TrackId>,
     layers: usize,
+    /// Of several layers those that are sent, the lowest first, as it was told.
+    ranking: Vec<u8>,
 }
 
 impl Meetings {
@@ -249,11 +254,18 @@ impl Meetings {
     }
 }
 
+impl Section {
+    const fn new(kind: Kind, stream: String) -> Self {
+        Self { kind, stream, muted: false, track: None, layers: 0, ranking: Vec::new() }
+    }
+}
+
 impl Participant {
     fn info(&self) -> protocol::Participant {
         let tracks = self.sections.values().filter_map(|section| {
-            let Section { kind, ref stream, muted, track, layers } = *section;
-            Some(protocol::Track { track: text(track?.to_bits()), kind, stream: stream.clone(), muted, layers })
+            let Section { kind, ref stream, muted, track, layers, ref ranking } = *section;
+            let (track, stream, ranking) = (text(track?.to_bits()), stream.clone(), ranking.clone());
+            Some(protocol::Track { track, kind, stream, muted, layers, ranking })
         });
         protocol::Participant {
             session: text(self.session.to_bits()),

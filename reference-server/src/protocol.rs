@@ -125,6 +125,8 @@ pub(crate) struct Track {
     pub(crate) stream: String,
     pub(crate) muted: bool,
     pub(crate) layers: usize,
+    /// Those that are sent, the lowest first, if there are several.
+    pub(crate) ranking: Vec<u8>,
 }
 
 /// What a slot shows.

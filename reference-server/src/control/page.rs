@@ -12,7 +12,7 @@ use super::Control;
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Path, type and text of what `index.html` needs.
-const FILES: [(&str, &str, &str); 9] = [
+const FILES: [(&str, &str, &str); 10] = [
     ("/style.css", "text/css; charset=utf-8", include_str!("../../page/style.css")),
     ("/icon.svg", "image/svg+xml", include_str!("../../page/icon.svg")),
     ("/main.mjs", SCRIPT, include_str!("../../page/main.mjs")),
@@ -22,6 +22,7 @@ const FILES: [(&str, &str, &str); 9] = [
     ("/devices.mjs", SCRIPT, include_str!("../../page/devices.mjs")),
     ("/gallery.mjs", SCRIPT, include_str!("../../page/gallery.mjs")),
     ("/picture.mjs", SCRIPT, include_str!("../../page/picture.mjs")),
+    ("/quality.mjs", SCRIPT, include_str!("../../page/quality.mjs")),
 ];
 
 const INDEX: &str = include_str!("../../page/index.html");

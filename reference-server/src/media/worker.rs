@@ -74,6 +74,7 @@ impl Worker {
         let received = self.receive();
         let commanded = self.act();
         self.sfu.handle_timeout(Instant::now());
+        self.meetings.handle_timeout(&mut self.sfu, Instant::now());
         // Who is put into a slot is told before it is sent: the page has hidden the one before.
         self.tell();
         let sent = self.send();
@@ -133,7 +134,8 @@ impl Worker {
     }
 
     fn sleep(&mut self) {
-        let slept = self.sleeper.sleep(&self.socket, self.sfu.poll_timeout(), !self.outgoing.is_empty());
+        let until = [self.sfu.poll_timeout(), self.meetings.poll_timeout()].into_iter().flatten().min();
+        let slept = self.sleeper.sleep(&self.socket, until, !self.outgoing.is_empty());
         slept.expect("epoll takes what was added to it");
     }
 }

@@ -97,7 +97,7 @@ impl Participant {
         };
         let request = PublishRequest { kind: engine_kind, simulcast, opaque: false, stream: stream.clone() };
         let mid = sfu.ask_to_publish(self.session, request)?;
-        self.sections.insert(mid.clone(), Section { kind, stream, muted: false, track: None, layers: 0 });
+        self.sections.insert(mid.clone(), Section::new(kind, stream));
         Ok(Some(ServerMessage::Publishing { id, mid }))
     }
 

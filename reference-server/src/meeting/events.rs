@@ -37,14 +37,18 @@ impl Meetings {
         };
         let members = self.members(client);
         let Some(participant) = self.participants.get_mut(&client) else { return };
-        let unknown = || Section { kind, stream: info.stream.clone(), muted: false, track: None, layers: 0 };
-        let section = participant.sections.entry(mid.clone()).or_insert_with(unknown);
-        section.layers = info.rids.len();
+        let section = participant.sections.entry(mid.clone());
+        let section = section.or_insert_with(|| Section::new(kind, info.stream.clone()));
+        (section.layers, section.ranking) = (info.rids.len(), Vec::new());
+        let has_layers = section.layers > 1;
         if let Some(before) = section.track.replace(track) {
             self.forget_track(&members, before);
         }
         self.tell(client, ServerMessage::Published { mid, track: text(track.to_bits()) });
         self.tell_of(client);
+        if has_layers {
+            self.watch_layers(now);
+        }
         for member in members {
             if member != client {
                 self.subscribe(member, track, sfu, now);

@@ -6,6 +6,7 @@ use plenary_sfu_core::Config;
 use plenary_transport::Certificate;
 use tokio::sync::mpsc::{Receiver, channel};
 
+use super::layers::LOOK_INTERVAL;
 use super::*;
 use crate::protocol::{Content, Publish, Track};
 
@@ -162,7 +163,7 @@ fn everybody_receives_everybody() {
     let heard = lab.hear(2);
     let tracks = |muted| {
         let stream = "desk".to_owned();
-        vec![Track { track: track.clone(), kind: Kind::Video, stream, muted, layers: 3 }]
+        vec![Track { track: track.clone(), kind: Kind::Video, stream, muted, layers: 3, ranking: vec![] }]
     };
     let with = |tracks| {
         let participant = protocol::Participant { session: ada.clone(), name: "Ada".to_owned(), tracks };
@@ -259,6 +260,41 @@ fn what_can_not_be_done_changes_nothing() {
     assert_eq!(errors(&lab.hear(1)), [(ErrorCode::Negotiation, "answer")]);
     lab.say(1, ClientMessage::Answer { version, sdp: answer_to(&sdp, 1) });
     assert!(lab.hear(1).iter().any(|it| matches!(it, ServerMessage::Published { .. })));
+}
+
+#[test]
+fn which_layers_are_sent_is_told_as_it_changes() {
+    let mut lab = Lab::new();
+    lab.enter(1, "Ada");
+    lab.enter(2, "Grace");
+    lab.publish(1, Kind::Audio);
+    assert_eq!(lab.meetings.poll_timeout(), None, "sound has one layer");
+    let (mid, _) = lab.publish(1, Kind::Video);
+    assert_eq!(lab.meetings.poll_timeout(), Some(lab.now + LOOK_INTERVAL));
+
+    // As if these had been sent until now.
+    let publisher = lab.meetings.participants.get_mut(&ClientId(1)).unwrap();
+    publisher.sections.get_mut(&mid).unwrap().ranking = vec![2, 0];
+    let told = |lab: &mut Lab| {
+        [1, 2].map(|client| match lab.hear(client).last() {
+            Some(ServerMessage::Participant(it)) => format!("{:?}", it.tracks.last().unwrap().ranking),
+            _ => "nothing".to_owned(),
+        })
+    };
+    lab.command(Command::Message { client: ClientId(1), message: ClientMessage::Mute { mid, muted: true } });
+    assert_eq!(told(&mut lab), ["[2, 0]"; 2]);
+    let look = |lab: &mut Lab, later| {
+        lab.now += later;
+        lab.meetings.handle_timeout(&mut lab.sfu, lab.now);
+        told(lab)
+    };
+    assert_eq!(look(&mut lab, LOOK_INTERVAL - Duration::from_millis(1)), ["nothing"; 2], "it is not time");
+    assert_eq!(look(&mut lab, Duration::from_millis(1)), ["[]"; 2]);
+    assert_eq!(look(&mut lab, LOOK_INTERVAL), ["nothing"; 2], "it is as before");
+    assert_eq!(lab.meetings.poll_timeout(), Some(lab.now + LOOK_INTERVAL));
+    lab.command(Command::Leave { client: ClientId(1) });
+    look(&mut lab, LOOK_INTERVAL);
+    assert_eq!(lab.meetings.poll_timeout(), None, "nobody publishes");
 }
 
 #[test]
