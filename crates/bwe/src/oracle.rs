@@ -5,6 +5,8 @@ use plenary_wire::Bitrate;
 use crate::{Cause, Controller, Explanation, Feedback, Rates, Streams};
 
 /// Knows what the path will take, and when: what no controller can beat. Others are measured by what they miss of it.
+///
+/// Its target is 20/21 of what is known, and it paces at all of it: so what an encoder makes too much leaves soon.
 #[derive(Clone, Debug)]
 pub struct Oracle {
     /// In the order of time.
@@ -24,9 +26,13 @@ impl Oracle {
         Self { schedule, current: 0, streams: Streams::default(), explanation: Explanation::default() }
     }
 
+    fn known(&self) -> Bitrate {
+        self.schedule.get(self.current).map_or(Bitrate::ZERO, |(_, rate)| *rate)
+    }
+
     fn target(&self) -> Bitrate {
-        let known = self.schedule.get(self.current).map_or(Bitrate::ZERO, |(_, rate)| *rate);
-        self.streams.clamp(known)
+        let (whole, rest) = (self.known().as_bps() / 21, self.known().as_bps() % 21);
+        self.streams.clamp(Bitrate::from_bps(whole * 20 + rest * 20 / 21))
     }
 }
 
@@ -54,7 +60,8 @@ impl Controller for Oracle {
     }
 
     fn rates(&self) -> Rates {
-        Rates::target(self.target())
+        let target = self.target();
+        Rates { pacing: self.known().max(target), ..Rates::target(target) }
     }
 
     fn explain(&self) -> Explanation {
@@ -73,9 +80,11 @@ mod tests {
     fn it_follows_its_schedule_and_branches() {
         let start = plenary_netsim::base();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let [slow, fast] = [Bitrate::from_kbps(600), Bitrate::from_kbps(2500)];
-        let mut oracle = Oracle::new(vec![(at(40), fast), (at(0), slow)]);
+        let [slow, fast] = [Bitrate::from_kbps(600), Bitrate::from_kbps(2400)];
+        let all = |rate: Bitrate| Bitrate::from_bps(rate.as_bps() * 21 / 20);
+        let mut oracle = Oracle::new(vec![(at(40), all(fast)), (at(0), all(slow))]);
         assert_eq!((oracle.rates().target, oracle.poll_timeout()), (slow, Some(at(40))));
+        assert_eq!(oracle.rates().pacing, all(slow));
         let before = oracle.snapshot();
         oracle.handle_timeout(at(39));
         assert_eq!(oracle.explain().cause, Cause::Start);
