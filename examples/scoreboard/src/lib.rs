@@ -1,0 +1,26 @@
+//! Congestion controllers on public test cases, in virtual time.
+
+mod algorithms;
+mod case;
+mod cases;
+mod feedback;
+mod ideal;
+mod media;
+mod metrics;
+mod pacer;
+mod record;
+mod run;
+mod sender;
+mod sweep;
+mod table;
+mod world;
+
+pub use algorithms::{ALGORITHMS, Algorithm, Setup};
+pub use case::{Background, Bottleneck, Case, Flow, Span};
+pub use cases::all as cases;
+pub use ideal::Ideal;
+pub use metrics::Score;
+pub use record::Record;
+pub use run::run;
+pub use sweep::{Entry, Sweep};
+pub use table::markdown;

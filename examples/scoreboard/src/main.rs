@@ -1,0 +1,85 @@
+//! Runs the scoreboard: see the README of `plenary-bwe`.
+
+use std::io::{IsTerminal, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::{fs, io, thread};
+
+use clap::Parser;
+use plenary_scoreboard::{ALGORITHMS, Algorithm, Case, Sweep, cases, markdown};
+
+/// Runs congestion controllers through the cases of RFC 8867 and others, in virtual time, and writes a table.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Only these, by name, separated by commas; without it, all. The oracle takes part in any case.
+    #[arg(long, value_delimiter = ',')]
+    algorithms: Vec<String>,
+    /// Only those whose names begin so, separated by commas; without it, all.
+    #[arg(long, value_delimiter = ',')]
+    cases: Vec<String>,
+    /// How many seeds: 1 to this.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// The directory that the results go to.
+    #[arg(long, default_value = "target/scoreboard")]
+    out: PathBuf,
+    /// How many threads; without it, as many as there are cores.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Tells the names of cases and algorithms, and runs nothing.
+    #[arg(long)]
+    list: bool,
+}
+
+fn main() -> ExitCode {
+    match start(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("scoreboard: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(options: &Options) -> io::Result<()> {
+    let (cases, algorithms) = (chosen_cases(options)?, chosen_algorithms(options)?);
+    if options.list {
+        println!("algorithms: {}", algorithms.iter().map(|one| one.name).collect::<Vec<_>>().join(" "));
+        cases.iter().for_each(|case| println!("{:28} {}", case.name, case.title));
+        return Ok(());
+    }
+    let sweep = Sweep { cases: &cases, algorithms: &algorithms, seeds: options.seeds };
+    let threads = options.threads.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let entries = sweep.run(threads, &progress);
+    fs::create_dir_all(&options.out)?;
+    let table = options.out.join("SCOREBOARD.md");
+    fs::write(&table, markdown(&sweep, &entries))?;
+    eprintln!("{}", table.display());
+    Ok(())
+}
+
+fn chosen_cases(options: &Options) -> io::Result<Vec<Case>> {
+    let is_chosen = |case: &Case| options.cases.iter().any(|prefix| case.name.starts_with(prefix));
+    let chosen: Vec<_> = cases().into_iter().filter(|case| options.cases.is_empty() || is_chosen(case)).collect();
+    if chosen.is_empty() { Err(io::Error::other("there is no such case: see --list")) } else { Ok(chosen) }
+}
+
+fn chosen_algorithms(options: &Options) -> io::Result<Vec<Algorithm>> {
+    let mut names = options.algorithms.clone();
+    if let Some(unknown) = names.iter().find(|name| ALGORITHMS.iter().all(|one| one.name != **name)) {
+        return Err(io::Error::other(format!("there is no algorithm {unknown}: see --list")));
+    }
+    names.push("oracle".to_owned());
+    let is_chosen = |one: &&Algorithm| names.len() == 1 || names.iter().any(|name| name == one.name);
+    Ok(ALGORITHMS.iter().filter(is_chosen).copied().collect())
+}
+
+/// A bar on a terminal; nothing elsewhere.
+fn progress(done: usize, all: usize) {
+    let mut stderr = io::stderr();
+    if stderr.is_terminal() {
+        let bar = "#".repeat(40 * done / all);
+        let end = if done == all { "\n" } else { "" };
+        let _ = write!(stderr, "\r[{bar:40}] {done} of {all}{end}").and_then(|()| stderr.flush());
+    }
+}

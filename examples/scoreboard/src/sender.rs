@@ -1,0 +1,171 @@
+use std::time::{Duration, Instant};
+
+use plenary_bwe::{Controller, Feedback, Purpose, Rates, SentPacket, Streams};
+use plenary_netsim::Random;
+use plenary_wire::{Bitrate, DataSize, Ecn};
+
+use crate::case::{Flow, is_within};
+use crate::feedback::{History, Message};
+use crate::media::{AUDIO_RATE, Audio, IP_UDP_HEADERS, RTP_HEADER, VIDEO_RATE_MAX, VIDEO_RATE_MIN, Video, packets_of};
+use crate::pacer::{Pacer, Waiting};
+
+/// The sending end of a flow: encoders, pacer, the history of what left, and the controller that rules them.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    base: Instant,
+    spec: Flow,
+    streams: Streams,
+    audio: Audio,
+    video: Video,
+    pacer: Pacer,
+    history: History,
+    controller: Box<dyn Controller>,
+    rates: Rates,
+    next_number: u64,
+    /// When media begin or end, the earliest last.
+    changes: Vec<Duration>,
+}
+
+/// A packet that leaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Departure {
+    pub(crate) number: u64,
+    /// With all headers.
+    pub(crate) size: DataSize,
+    pub(crate) ecn: Ecn,
+    pub(crate) purpose: Purpose,
+    pub(crate) captured: Duration,
+    pub(crate) ends_frame: bool,
+}
+
+/// What a flow may send at the start of a case, as its controller is told.
+#[must_use]
+pub(crate) fn streams_of(spec: &Flow, now: Duration) -> Streams {
+    Streams {
+        min: VIDEO_RATE_MIN,
+        max: AUDIO_RATE + VIDEO_RATE_MAX,
+        start: VIDEO_RATE_MIN + AUDIO_RATE,
+        demand: spec.demand(now),
+        padding_max: AUDIO_RATE + VIDEO_RATE_MAX,
+        is_application_limited: !is_within(&spec.video, now),
+        priority: spec.priority,
+    }
+}
+
+impl Sender {
+    pub(crate) fn new(spec: &Flow, controller: Box<dyn Controller>, base: Instant, random: Random) -> Self {
+        let start = |spans: &[(Duration, Duration)]| spans.first().map_or(Duration::MAX, |span| span.0);
+        let mut changes: Vec<_> = spec.audio.iter().chain(&spec.video).flat_map(|span| [span.0, span.1]).collect();
+        changes.sort_unstable_by(|a, b| b.cmp(a));
+        changes.dedup();
+        let rates = controller.rates();
+        Self {
+            base,
+            spec: spec.clone(),
+            streams: Streams::default(),
+            audio: Audio::new(start(&spec.audio)),
+            video: Video::new(start(&spec.video), random),
+            pacer: Pacer::new(rates),
+            history: History::default(),
+            controller,
+            rates,
+            next_number: 0,
+            changes,
+        }
+    }
+
+    pub(crate) const fn target(&self) -> Bitrate {
+        self.rates.target
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Duration {
+        let controller =
+            self.controller.poll_timeout().map_or(Duration::MAX, |at| at.saturating_duration_since(self.base));
+        let change = self.changes.last().copied().unwrap_or(Duration::MAX);
+        let pacer = self.pacer.poll_timeout(self.history.in_flight());
+        let sources = self.audio.poll_timeout().min(self.video.poll_timeout());
+        controller.min(change).min(pacer).min(sources)
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Duration) {
+        if self.changes.pop_if(|at| *at <= now).is_some() {
+            self.change(now);
+        }
+        let instant = self.base + now;
+        if self.controller.poll_timeout().is_some_and(|at| at <= instant) {
+            self.controller.handle_timeout(instant);
+            self.obey(now);
+        }
+        if let Some(payload) = self.audio.poll_payload(now) {
+            let size = payload + RTP_HEADER + IP_UDP_HEADERS;
+            self.pacer.push(Waiting { size, purpose: Purpose::Audio, captured: now, ends_frame: false });
+        }
+        if let Some(frame) = self.video.poll_frame(now) {
+            let mut payloads = packets_of(frame).peekable();
+            while let Some(payload) = payloads.next() {
+                let size = payload + RTP_HEADER + IP_UDP_HEADERS;
+                let ends_frame = payloads.peek().is_none();
+                self.pacer.push(Waiting { size, purpose: Purpose::Video, captured: now, ends_frame });
+            }
+        }
+    }
+
+    /// Media begin or end.
+    fn change(&mut self, now: Duration) {
+        let next = |spans: &[(Duration, Duration)]| {
+            let later = spans.iter().find(|span| span.1 > now);
+            later.map_or(Duration::MAX, |span| span.0)
+        };
+        self.audio.resume(next(&self.spec.audio).max(now));
+        self.video.resume(next(&self.spec.video).max(now));
+        let streams = streams_of(&self.spec, now);
+        if self.streams != streams {
+            self.streams = streams;
+            self.controller.handle_streams(&streams, self.base + now);
+            self.obey(now);
+        }
+    }
+
+    pub(crate) fn handle_feedback(&mut self, message: &Message, now: Duration) {
+        let instant = self.base + now;
+        let Some((packets, round_trip)) = self.history.handle_feedback(message, self.base, now) else {
+            return;
+        };
+        let packets = packets.to_vec();
+        let in_flight = self.history.in_flight();
+        let feedback = Feedback { packets: &packets, in_flight, round_trip: Some(round_trip) };
+        self.controller.handle_feedback(&feedback, instant);
+        self.obey(now);
+    }
+
+    /// Lets encoder and pacer follow.
+    fn obey(&mut self, now: Duration) {
+        self.rates = self.controller.rates();
+        self.pacer.set_rates(self.rates);
+        while let Some(probe) = self.controller.poll_probe() {
+            self.pacer.add_probe(probe);
+        }
+        let audio = if is_within(&self.spec.audio, now) { AUDIO_RATE } else { Bitrate::ZERO };
+        self.video.follow(self.rates.target.checked_sub(audio).unwrap_or(Bitrate::ZERO), now);
+    }
+
+    pub(crate) fn poll_packet(&mut self, now: Duration) -> Option<Departure> {
+        let (packet, probe) = self.pacer.poll(self.history.in_flight(), now)?;
+        let number = self.next_number;
+        self.next_number += 1;
+        let size = DataSize::from_bytes(packet.size as u64);
+        let sent = SentPacket {
+            number,
+            at: self.base + now,
+            size,
+            untracked: DataSize::ZERO,
+            purpose: packet.purpose,
+            probe,
+            in_flight: DataSize::ZERO,
+        };
+        let sent = self.history.handle_sent(sent);
+        self.controller.handle_sent(&sent);
+        let Waiting { purpose, captured, ends_frame, .. } = packet;
+        Some(Departure { number, size, ecn: Ecn::NotEct, purpose, captured, ends_frame })
+    }
+}

@@ -1,0 +1,257 @@
+use std::time::{Duration, Instant};
+
+use plenary_bwe::{Controller, Purpose};
+use plenary_netsim::{Link, LinkConfig, Packet, Random, RateSchedule};
+use plenary_wire::{Bitrate, DataSize, Ecn};
+
+use crate::Case;
+use crate::case::{Background, Bottleneck, step_at};
+use crate::feedback::{Message, Reporter};
+use crate::media::PACKET_MAX;
+use crate::record::Record;
+use crate::sender::{Departure, Sender};
+
+/// Labels of chance: links have their index.
+const ENCODERS: u64 = 1_000;
+
+/// A case that runs: links, senders, receivers and background traffic, and the time.
+///
+/// It drives `netsim`'s links itself: packets are not bytes here, as all that matters of them is how large they are and
+/// when.
+#[derive(Debug)]
+pub(crate) struct World {
+    links: Vec<Link<Parcel>>,
+    routes: Vec<Route>,
+    flows: Vec<End>,
+    background: Vec<Source>,
+    /// When what next has something to do: links, then senders, receivers and sources.
+    due: Vec<Duration>,
+    record: Record,
+    length: Duration,
+}
+
+/// The ends of a flow.
+#[derive(Debug)]
+struct End {
+    sender: Sender,
+    reporter: Reporter,
+    /// What the path there takes at least.
+    path: Duration,
+}
+
+/// Which links a packet takes, and who gets it at their end.
+#[derive(Debug)]
+struct Route {
+    links: Vec<usize>,
+    to: Destination,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Destination {
+    Receiver(usize),
+    Sender(usize),
+    Nobody,
+}
+
+#[derive(Clone, Debug)]
+struct Parcel {
+    route: usize,
+    hop: usize,
+    /// In queues so far.
+    waited: Duration,
+    body: Body,
+}
+
+#[derive(Clone, Debug)]
+enum Body {
+    Media(Departure),
+    Feedback(Message),
+    Background,
+}
+
+/// Packets of the greatest size at even distances.
+#[derive(Debug)]
+struct Source {
+    rate: Vec<(Duration, Bitrate)>,
+    next: Duration,
+    route: usize,
+}
+
+impl World {
+    pub(crate) fn new(case: &Case, controllers: Vec<Box<dyn Controller>>, base: Instant, seed: u64) -> Self {
+        let mut links: Vec<_> = case.links.iter().map(config_of).collect();
+        let mut routes = Vec::new();
+        let mut flows = Vec::new();
+        for (index, (spec, controller)) in case.flows.iter().zip(controllers).enumerate() {
+            let mut route = |shared: &[usize], to| {
+                let mut path = shared.to_vec();
+                if !spec.access.is_zero() {
+                    path.insert(0, links.len());
+                    links.push(LinkConfig::delay(spec.access));
+                }
+                routes.push(Route { links: path, to });
+            };
+            route(&spec.forward, Destination::Receiver(index));
+            route(&spec.backward, Destination::Sender(index));
+            let random = Random::new(seed, ENCODERS + index as u64);
+            let sender = Sender::new(spec, controller, base, random);
+            flows.push(End { sender, reporter: Reporter::default(), path: case.path_of(spec) });
+        }
+        let background = case.background.iter().map(|cross| source_of(cross, &mut routes)).collect();
+        let links: Vec<_> =
+            links.into_iter().enumerate().map(|(label, config)| Link::new(config, seed, label as u64)).collect();
+        let record = Record::new(flows.len(), case.links.len(), case.length);
+        let due = vec![Duration::ZERO; links.len() + 2 * flows.len() + case.background.len()];
+        Self { links, routes, flows, background, due, record, length: case.length }
+    }
+
+    /// Until the end of the case.
+    pub(crate) fn run(mut self) -> Record {
+        while let Some(now) = self.due.iter().min().copied().filter(|now| *now < self.length) {
+            for index in 0..self.due.len() {
+                if self.due[index] <= now {
+                    self.wake(index, now);
+                }
+            }
+        }
+        self.record
+    }
+
+    fn wake(&mut self, index: usize, now: Duration) {
+        let (links, flows) = (self.links.len(), self.flows.len());
+        if index < links {
+            while let Some(arrival) = self.links[index].poll_arrival(now) {
+                self.forward(arrival.packet, now);
+            }
+            while let Some(lost) = self.links[index].poll_lost() {
+                self.lose(&lost.payload, now);
+            }
+            self.due[index] = self.links[index].poll_timeout().unwrap_or(Duration::MAX);
+        } else if index < links + flows {
+            self.wake_sender(index - links, now);
+        } else if index < links + 2 * flows {
+            self.wake_receiver(index - links - flows, now);
+        } else {
+            self.wake_source(index - links - 2 * flows, now);
+        }
+    }
+
+    fn wake_sender(&mut self, flow: usize, now: Duration) {
+        self.flows[flow].sender.handle_timeout(now);
+        self.drain_sender(flow, now);
+    }
+
+    fn drain_sender(&mut self, flow: usize, now: Duration) {
+        while let Some(departure) = self.flows[flow].sender.poll_packet(now) {
+            let bin = self.record.bin(flow, now);
+            bin.sent += departure.size;
+            bin.packets_sent += 1;
+            let (size, ecn) = (departure.size, departure.ecn);
+            let parcel = Parcel { route: 2 * flow, hop: 0, waited: Duration::ZERO, body: Body::Media(departure) };
+            self.send(Packet { size, ecn, payload: parcel }, now);
+        }
+        let sender = &self.flows[flow].sender;
+        self.record.bin(flow, now).target = sender.target();
+        self.due[self.links.len() + flow] = sender.poll_timeout();
+    }
+
+    fn wake_receiver(&mut self, flow: usize, now: Duration) {
+        let index = self.links.len() + self.flows.len() + flow;
+        while let Some(message) = self.flows[flow].reporter.poll_feedback(now) {
+            let size = DataSize::from_bytes(message.size() as u64);
+            let feedback = &mut self.record.flows[flow].feedback;
+            *feedback += size;
+            let parcel = Parcel { route: 2 * flow + 1, hop: 0, waited: Duration::ZERO, body: Body::Feedback(message) };
+            self.send(Packet { size, ecn: Ecn::NotEct, payload: parcel }, now);
+        }
+        self.due[index] = self.flows[flow].reporter.poll_timeout();
+    }
+
+    fn wake_source(&mut self, index: usize, now: Duration) {
+        let source = &mut self.background[index];
+        let size = DataSize::from_bytes(PACKET_MAX as u64);
+        let rate = step_at(&source.rate, now).unwrap_or(Bitrate::ZERO);
+        let later = source.rate.iter().map(|step| step.0).find(|at| *at > now).unwrap_or(Duration::MAX);
+        source.next = rate.time_for(size).map_or(later, |time| now + time);
+        let due = source.next;
+        let parcel = Parcel { route: source.route, hop: 0, waited: Duration::ZERO, body: Body::Background };
+        if rate > Bitrate::ZERO {
+            self.send(Packet { size, ecn: Ecn::NotEct, payload: parcel }, now);
+        }
+        let at = self.links.len() + 2 * self.flows.len() + index;
+        self.due[at] = due;
+    }
+
+    /// To the next link of its way, or to whom it is for.
+    fn forward(&mut self, mut packet: Packet<Parcel>, now: Duration) {
+        packet.payload.hop += 1;
+        self.send(packet, now);
+    }
+
+    fn send(&mut self, mut packet: Packet<Parcel>, now: Duration) {
+        let route = &self.routes[packet.payload.route];
+        let Some(&index) = route.links.get(packet.payload.hop) else {
+            return self.deliver(route.to, packet, now);
+        };
+        let link = &mut self.links[index];
+        let wait = wait_of(link, now);
+        packet.payload.waited += wait;
+        self.record.queue(index, wait, now);
+        if let Err((_, packet)) = link.send(packet, now) {
+            self.lose(&packet.payload, now);
+        }
+        self.due[index] = self.links[index].poll_timeout().unwrap_or(Duration::MAX);
+    }
+
+    fn lose(&mut self, parcel: &Parcel, now: Duration) {
+        if let (Destination::Receiver(flow), Body::Media(_)) = (self.routes[parcel.route].to, &parcel.body) {
+            self.record.bin(flow, now).packets_lost += 1;
+        }
+    }
+
+    fn deliver(&mut self, to: Destination, packet: Packet<Parcel>, now: Duration) {
+        match (to, packet.payload.body) {
+            (Destination::Receiver(flow), Body::Media(departure)) => {
+                let waited = packet.payload.waited;
+                let bin = self.record.bin(flow, now);
+                bin.received += packet.size;
+                if departure.purpose != Purpose::Padding {
+                    bin.useful += packet.size;
+                    bin.late = bin.late.max((now - departure.captured).saturating_sub(self.flows[flow].path));
+                }
+                self.record.flows[flow].waits.push((now, waited));
+                if departure.ends_frame {
+                    self.record.flows[flow].frames.push((now, now - departure.captured));
+                }
+                self.flows[flow].reporter.handle_packet(departure.number, packet.ecn, now);
+                self.due[self.links.len() + self.flows.len() + flow] = self.flows[flow].reporter.poll_timeout();
+            }
+            (Destination::Sender(flow), Body::Feedback(message)) => {
+                self.flows[flow].sender.handle_feedback(&message, now);
+                self.drain_sender(flow, now);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn config_of(spec: &Bottleneck) -> LinkConfig {
+    LinkConfig {
+        rate: RateSchedule::steps(&spec.capacity),
+        delay: spec.delay,
+        jitter: spec.jitter,
+        loss: spec.loss.clone(),
+        queue: spec.queue,
+        ..LinkConfig::default()
+    }
+}
+
+fn source_of(cross: &Background, routes: &mut Vec<Route>) -> Source {
+    routes.push(Route { links: cross.links.clone(), to: Destination::Nobody });
+    Source { rate: cross.rate.clone(), next: Duration::ZERO, route: routes.len() - 1 }
+}
+
+/// How long what comes now waits, if the rate stays.
+fn wait_of<P: Clone>(link: &Link<P>, now: Duration) -> Duration {
+    link.config().rate.at(now).time_for(link.queued()).unwrap_or(Duration::ZERO)
+}
