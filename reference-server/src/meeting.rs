@@ -10,7 +10,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use plenary_sfu_core::{RoomConfig, RoomId, SessionId, Sfu, SubscriptionId, TrackId};
+use plenary_sfu_core::{RoomConfig, RoomId, SessionId, Sfu, SubscriptionId, TrackId, TransportId};
 use tokio::sync::mpsc::Sender;
 
 use crate::chance::draw;
@@ -58,7 +58,7 @@ pub(crate) struct Meetings {
     room: RoomConfig,
     meetings: BTreeMap<Code, Meeting>,
     participants: BTreeMap<ClientId, Participant>,
-    clients: BTreeMap<SessionId, ClientId>,
+    clients: BTreeMap<TransportId, ClientId>,
     /// Those who take messages too slowly, or no more.
     slow: Vec<ClientId>,
     /// When it is looked which layers are sent; `None` while nobody has several.
@@ -76,6 +76,7 @@ struct Meeting {
 struct Participant {
     meeting: Code,
     session: SessionId,
+    transport: TransportId,
     name: String,
     /// By MID.
     sections: BTreeMap<String, Section>,
@@ -144,8 +145,8 @@ impl Meetings {
             Some(meeting) => meeting.room,
             None => sfu.create_room(self.room.clone())?,
         };
-        let session = match sfu.join(room, now) {
-            Ok(session) => session,
+        let (session, transport) = match enter(room, sfu, now) {
+            Ok(entered) => entered,
             Err(error) => {
                 if !self.meetings.contains_key(&code) {
                     let _ = sfu.remove_room(room, now);
@@ -156,9 +157,9 @@ impl Meetings {
         self.meetings.entry(code.clone()).or_insert(Meeting { room, members: Vec::new() }).members.push(client);
         let name = name.chars().filter(|letter| !letter.is_control()).take(NAME_MAX).collect();
         let (sections, subscriptions) = (BTreeMap::new(), BTreeMap::new());
-        let participant = Participant { meeting: code, session, name, sections, subscriptions, to_client };
+        let participant = Participant { meeting: code, session, transport, name, sections, subscriptions, to_client };
         self.participants.insert(client, participant);
-        self.clients.insert(session, client);
+        self.clients.insert(transport, client);
         Ok(session)
     }
 
@@ -171,7 +172,7 @@ impl Meetings {
         self.tell(client, ServerMessage::Roster { participants });
         self.tell_of(client);
         let Some(participant) = self.participants.get(&client) else { return };
-        let slots = sfu.set_slots(participant.session, AUDIO_SLOTS, VIDEO_SLOTS);
+        let slots = sfu.set_slots(participant.transport, AUDIO_SLOTS, VIDEO_SLOTS);
         slots.expect("the engine allows as many slots, and the room has both kinds");
         for track in tracks {
             self.subscribe(client, track, sfu, now);
@@ -184,8 +185,8 @@ impl Meetings {
             self.tell(client, ServerMessage::Ended { reason });
         }
         let Some(participant) = self.participants.remove(&client) else { return };
-        let Participant { meeting: code, session, sections, .. } = participant;
-        self.clients.remove(&session);
+        let Participant { meeting: code, session, transport, sections, .. } = participant;
+        self.clients.remove(&transport);
         let _ = sfu.leave(session, now);
         let Some(meeting) = self.meetings.get_mut(&code) else { return };
         meeting.members.retain(|member| *member != client);
@@ -273,6 +274,16 @@ impl Participant {
             tracks: tracks.collect(),
         }
     }
+}
+
+/// Who is in a meeting has one transport.
+fn enter(room: RoomId, sfu: &mut Sfu, now: Instant) -> Result<(SessionId, TransportId), plenary_sfu_core::Error> {
+    let session = sfu.join(room)?;
+    let transport = sfu.add_transport(session, now);
+    if transport.is_err() {
+        let _ = sfu.leave(session, now);
+    }
+    Ok((session, transport?))
 }
 
 fn welcome(session: SessionId, features: Vec<String>) -> ServerMessage {

@@ -10,6 +10,9 @@ pub enum Error {
     /// There is no such session, or no more.
     #[error("there is no such session")]
     NoSession,
+    /// There is no such transport, or no more.
+    #[error("there is no such transport")]
+    NoTransport,
     /// There is no such track, or no more.
     #[error("there is no such track")]
     NoTrack,
@@ -40,7 +43,7 @@ pub enum Error {
     /// A limit of [`Config`](crate::Config) is reached: which.
     #[error("as many as {0} allows")]
     Limit(&'static str),
-    /// The MID or SSRC is in use in the session.
+    /// The MID or SSRC is in use on the transport.
     #[error("the MID or SSRC is in use")]
     InUse,
     /// A track needs one layer at least, and [`LAYERS_MAX`](crate::LAYERS_MAX) at most.
@@ -73,9 +76,9 @@ pub enum ConfigError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DropReason {
-    /// From an address that no session is known at, with no ufrag of one.
+    /// From an address that no transport is known at, with no ufrag of one.
     Stranger,
-    /// The session's transport did not take it.
+    /// The transport did not take it.
     Transport(plenary_transport::DropReason),
     /// No RTP packet.
     Malformed,

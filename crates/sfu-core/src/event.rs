@@ -1,24 +1,26 @@
 use plenary_rtp::{RtpTime, Ssrc};
 
-use crate::ids::{SessionId, SubscriptionId, TrackId};
+use crate::ids::{SessionId, SubscriptionId, TrackId, TransportId};
 
 /// Something that the caller should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A session's media may flow.
-    Connected(SessionId),
-    /// A session's transport tells or asks something: candidates, names, streams.
-    Ice(SessionId, plenary_ice::Event),
-    /// A session's transport is over. The session stays until [`Sfu::leave`](crate::Sfu::leave).
-    Closed(SessionId, plenary_transport::CloseReason),
+    /// A transport's media may flow.
+    Connected(TransportId),
+    /// A transport tells or asks something: candidates, names, streams.
+    Ice(TransportId, plenary_ice::Event),
+    /// A transport is over, by its peer or for want of a path. What was in its slots has gone to others of its session, or
+    /// waits for one. It stays, and with it what is published over it, until
+    /// [`Sfu::remove_transport`](crate::Sfu::remove_transport) or [`Sfu::leave`](crate::Sfu::leave).
+    Closed(TransportId, plenary_transport::CloseReason),
     /// What a slot shows has changed.
     Slot(SlotChange),
     /// A client is to be told this description, and to answer it: [`Sfu::handle_answer`](crate::Sfu::handle_answer). There
-    /// is one at a time; what changes until it is answered comes with the next.
+    /// is one at a time for each transport; what changes until it is answered comes with the next.
     Offer {
         /// Whose.
-        session: SessionId,
+        transport: TransportId,
         /// Goes with the answer. Counts up from 1.
         version: u64,
         /// The text.
@@ -29,6 +31,8 @@ pub enum Event {
     Published {
         /// Who.
         session: SessionId,
+        /// Over which.
+        transport: TransportId,
         /// What: [`Sfu::track`](crate::Sfu::track).
         track: TrackId,
         /// The section.
@@ -38,21 +42,39 @@ pub enum Event {
     Unpublished {
         /// Who.
         session: SessionId,
+        /// Over which.
+        transport: TransportId,
         /// What it published; `None` if it never did.
         track: Option<TrackId>,
         /// The section.
         mid: String,
     },
-    /// A subscription that waits for a slot gets none: the subscriber's answer has left out the track's codec.
+    /// A subscription that waits for a slot gets none: the subscriber's answers have left out the track's codec.
     NoCommonCodec(SubscriptionId),
+}
+
+impl Event {
+    /// The transport that it is about.
+    pub(crate) const fn transport(&self) -> Option<TransportId> {
+        match self {
+            Self::Connected(transport)
+            | Self::Ice(transport, _)
+            | Self::Closed(transport, _)
+            | Self::Slot(SlotChange { transport, .. })
+            | Self::Offer { transport, .. }
+            | Self::Published { transport, .. }
+            | Self::Unpublished { transport, .. } => Some(*transport),
+            Self::NoCommonCodec(_) => None,
+        }
+    }
 }
 
 /// What a slot shows from now on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotChange {
-    /// The subscriber.
-    pub session: SessionId,
-    /// The slot's MID.
+    /// The subscriber's.
+    pub transport: TransportId,
+    /// The slot's MID on it.
     pub mid: String,
     /// What is in it; `None` if it is empty: the page hides what it still shows.
     pub content: Option<SlotContent>,
@@ -73,6 +95,6 @@ pub struct SlotContent {
     pub timestamp: Option<RtpTime>,
     /// The contributing source in its packets, if it is sound.
     pub csrc: Ssrc,
-    /// The slot beside it, of the same pair, has what belongs with it: the browser plays both in step.
+    /// The slot beside it, of the same pair and transport, has what belongs with it: the browser plays both in step.
     pub synced: bool,
 }

@@ -38,6 +38,8 @@ ids! {
     RoomId, RoomKey, "room ";
     /// One peer in a room.
     SessionId, SessionKey, "session ";
+    /// One peer connection of a session.
+    TransportId, TransportKey, "transport ";
     /// What one session publishes: a camera, a microphone, a screen.
     TrackId, TrackKey, "track ";
     /// That one session receives one track.

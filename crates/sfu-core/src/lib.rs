@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
+mod connection;
 mod error;
 mod event;
 mod extensions;
@@ -18,7 +19,7 @@ pub use config::Config;
 pub use error::{ConfigError, DropReason, Error};
 pub use event::{Event, SlotChange, SlotContent};
 pub use extensions::Extensions;
-pub use ids::{RoomId, SessionId, SubscriptionId, TrackId};
+pub use ids::{RoomId, SessionId, SubscriptionId, TrackId, TransportId};
 pub use negotiation::{Answered, NegotiationError, PublishRequest, QUIRKS, Quirk, RoomCodec, RoomConfig};
 pub use sfu::{Handled, LAYERS_MAX, LayerConfig, Publication, Sfu, TrackInfo};
 pub use slot::{Format, SlotConfig};

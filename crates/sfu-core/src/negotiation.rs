@@ -1,4 +1,4 @@
-//! What a session's descriptions say: its m-lines in their order, the offer in flight, and what the next one adds.
+//! What a transport's descriptions say: its m-lines in their order, the offer in flight, and what the next one adds.
 
 mod agreement;
 mod codecs;
@@ -86,7 +86,7 @@ pub(crate) struct SlotSection {
     pub(crate) pair: u16,
     pub(crate) ssrc: Ssrc,
     pub(crate) rtx_ssrc: Option<Ssrc>,
-    /// The slot's number in the session, once it was accepted.
+    /// The slot's number on the transport, once it was accepted.
     pub(crate) slot: Option<u16>,
 }
 
@@ -107,7 +107,7 @@ pub(crate) struct InFlight {
     pub(crate) is_restart: bool,
 }
 
-/// The signalling of one session.
+/// The signalling of one transport.
 #[derive(Debug)]
 pub(crate) struct Negotiation {
     origin: Origin,

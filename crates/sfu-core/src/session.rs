@@ -1,107 +1,21 @@
-//! One peer: its transport, what it sends, and the slots that it receives in.
-
-mod incoming;
-mod pending;
-mod release;
-mod reports;
+//! One who is in a room: what is received, over whichever of the transports.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
-use plenary_rtp::Ssrc;
-use plenary_stream::{RoundTrip, Schedule};
-use plenary_transport::Transport;
-
-use crate::extensions::Extensions;
-use crate::ids::{RoomKey, SubscriptionKey, TrackKey};
-use crate::negotiation::Negotiation;
-use crate::slot::Slot;
-
-pub(crate) use incoming::{Incoming, Place};
-use pending::Pending;
-pub(crate) use pending::SLOTS_MAX;
-use release::Repairs;
-pub(crate) use release::{Notes, Release};
-pub(crate) use reports::Arrivals;
-use reports::Compound;
+use crate::ids::{RoomKey, SubscriptionKey, TransportKey};
 
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) room: RoomKey,
-    pub(crate) transport: Transport,
-    /// Ids of what it sends.
-    pub(crate) extensions: Extensions,
-    /// Ids of what it takes.
-    pub(crate) sent_extensions: Extensions,
-    pub(crate) negotiation: Negotiation,
-    /// What it publishes.
-    pub(crate) tracks: Vec<TrackKey>,
-    pub(crate) incoming: Incoming,
-    pub(crate) slots: Vec<Slot>,
+    /// The oldest first.
+    pub(crate) transports: Vec<TransportKey>,
     /// Subscriptions, in slots or waiting for one.
     pub(crate) subscriptions: Vec<SubscriptionKey>,
     pub(crate) waiting: VecDeque<SubscriptionKey>,
-    pending: Pending,
-    repairs: Repairs,
-    /// Whether it stands in the queue of those that may have something to send.
-    pub(crate) is_queued: bool,
-    /// Whether it stands in the queue of those whose transports may have something to tell.
-    pub(crate) is_telling: bool,
-    /// Whether that may be more than media. Media alone changes neither what the transport and RTCP have to send nor when.
-    pub(crate) is_stirred: bool,
-    pub(crate) schedule: Schedule,
-    /// Its own name in reports.
-    pub(crate) ssrc: Ssrc,
-    pub(crate) round_trip: RoundTrip,
-    pub(crate) arrivals: Arrivals,
-    /// Scratch, for the segments of a run.
-    run: Vec<plenary_srtp::Segment>,
-    compound: Compound,
 }
 
 impl Session {
-    pub(crate) fn new(
-        room: RoomKey,
-        transport: Transport,
-        negotiation: Negotiation,
-        schedule: Schedule,
-        ssrc: Ssrc,
-    ) -> Self {
-        Self {
-            room,
-            transport,
-            extensions: Extensions::default(),
-            sent_extensions: Extensions::default(),
-            negotiation,
-            tracks: Vec::new(),
-            incoming: Incoming::default(),
-            slots: Vec::new(),
-            subscriptions: Vec::new(),
-            waiting: VecDeque::new(),
-            pending: Pending::default(),
-            repairs: Repairs::default(),
-            is_queued: false,
-            is_telling: false,
-            is_stirred: false,
-            schedule,
-            ssrc,
-            round_trip: RoundTrip::new(),
-            arrivals: Arrivals::new(ssrc),
-            run: Vec::new(),
-            compound: Compound::default(),
-        }
-    }
-
-    /// There is something new for this slot.
-    pub(crate) fn mark(&mut self, slot: u16) {
-        self.pending.insert(slot);
-    }
-
-    /// Takes a sample of the round-trip time, and tells all that go by it.
-    pub(crate) fn handle_round_trip(&mut self, sample: Duration) {
-        self.round_trip.handle_sample(sample);
-        if let Some(smoothed) = self.round_trip.smoothed() {
-            self.slots.iter_mut().for_each(|slot| slot.set_round_trip(smoothed));
-        }
+    pub(crate) const fn new(room: RoomKey) -> Self {
+        Self { room, transports: Vec::new(), subscriptions: Vec::new(), waiting: VecDeque::new() }
     }
 }

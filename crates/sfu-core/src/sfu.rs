@@ -1,11 +1,13 @@
-//! The engine: it finds the session that a datagram is for, and asks those that have something to send.
+//! The engine: it finds the transport that a datagram is for, and asks those that have something to send.
 
 mod agreed;
-mod commands;
 mod placement;
+mod publications;
 mod ranking;
 mod receive;
+mod rooms;
 mod signalling;
+mod subscriptions;
 mod transports;
 
 use std::collections::VecDeque;
@@ -20,13 +22,14 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use slotmap::SlotMap;
 
-use crate::ids::{RoomKey, SessionId, SessionKey, SubscriptionKey, TrackKey};
-use crate::session::{Notes, Release, Session};
+use crate::connection::{Connection, Notes, Release};
+use crate::ids::{RoomKey, SessionKey, SubscriptionKey, TrackKey, TransportId, TransportKey};
+use crate::session::Session;
 use crate::timers::Timers;
 use crate::track::{Reader, Track};
 use crate::{Config, ConfigError, DropReason, Event, RoomCodec};
 
-pub use commands::{LAYERS_MAX, LayerConfig, Publication, TrackInfo};
+pub use publications::{LAYERS_MAX, LayerConfig, Publication, TrackInfo};
 
 /// What became of a datagram. Media stays inside: it is `Consumed`.
 pub type Handled<'d> = plenary_wire::Handled<'d, DropReason>;
@@ -36,27 +39,30 @@ pub struct Sfu {
     config: Config,
     clock: NtpClock,
     chance: ChaCha20Rng,
-    /// The canonical name in reports (RFC 7022): random, and the same for all sessions of an engine.
+    /// The canonical name in reports (RFC 7022): random, and the same for all transports of an engine.
     cname: [u8; 16],
     mux: Mux,
     rooms: SlotMap<RoomKey, Room>,
     sessions: SlotMap<SessionKey, Session>,
+    connections: SlotMap<TransportKey, Connection>,
     tracks: SlotMap<TrackKey, Track>,
     subscriptions: SlotMap<SubscriptionKey, Subscription>,
     /// Layers with packets that their readers have not been told of.
     news: Vec<(TrackKey, u8)>,
-    /// Sessions that may have something to send.
-    ready: VecDeque<SessionKey>,
+    /// Removed, with a goodbye to send.
+    parting: VecDeque<Transport>,
+    /// Transports that may have something to send.
+    ready: VecDeque<TransportKey>,
     /// Scratch: those of them whose packets do not fit the caller's limit.
-    stalled: Vec<SessionKey>,
-    timers: Timers<SessionKey>,
-    /// Sessions that want to make an offer.
-    offering: VecDeque<SessionKey>,
+    stalled: Vec<TransportKey>,
+    timers: Timers<TransportKey>,
+    /// Transports that want to make an offer.
+    offering: VecDeque<TransportKey>,
     events: VecDeque<Event>,
-    /// Sessions whose transports may have something to tell.
-    telling: VecDeque<SessionKey>,
+    /// Transports that may have something to tell.
+    telling: VecDeque<TransportKey>,
     /// Slots whose page is to be told what they show: each once, however often it changes.
-    changes: VecDeque<(SessionKey, u16)>,
+    changes: VecDeque<(TransportKey, u16)>,
     dropped: [u64; DropReason::COUNT],
     notes: Notes,
 }
@@ -74,8 +80,8 @@ struct Room {
 struct Subscription {
     session: SessionKey,
     track: TrackKey,
-    /// `None` while it waits for a slot.
-    slot: Option<u16>,
+    /// `None` while it waits for one.
+    slot: Option<Reader>,
     /// The layer that was chosen; `None` if it is paused.
     layer: Option<u8>,
 }
@@ -90,7 +96,7 @@ impl Sfu {
         if config.flows.is_empty() {
             return Err(ConfigError::Flows);
         }
-        // What would fail for each session fails here, once.
+        // What would fail for each transport fails here, once.
         let mut probe = Transport::new(config.transport.clone(), now)?;
         for (flow, address) in &config.flows {
             let candidate = plenary_ice::LocalCandidate::host(*flow, *address);
@@ -112,9 +118,11 @@ impl Sfu {
             mux: Mux::new(seed, ADDRESSES_MAX),
             rooms: SlotMap::with_key(),
             sessions: SlotMap::with_key(),
+            connections: SlotMap::with_key(),
             tracks: SlotMap::with_key(),
             subscriptions: SlotMap::with_key(),
             news: Vec::new(),
+            parting: VecDeque::new(),
             ready: VecDeque::new(),
             stalled: Vec::new(),
             timers: Timers::new(),
@@ -130,8 +138,8 @@ impl Sfu {
     /// Takes in a datagram of one of the sockets. Media goes into its track's log; what comes of it is asked for by the
     /// `poll_*`.
     pub fn handle_datagram<'d>(&mut self, datagram: Datagram<'d>, now: Instant) -> Handled<'d> {
-        let key = self.mux.route(datagram.flow, datagram.remote, datagram.bytes).map(session_of);
-        let Some(key) = key.filter(|key| self.sessions.contains_key(*key)) else {
+        let key = self.mux.route(datagram.flow, datagram.remote, datagram.bytes).map(key_of);
+        let Some(key) = key.filter(|key| self.connections.contains_key(*key)) else {
             return self.drop(DropReason::Stranger);
         };
         match self.receive(key, datagram, now) {
@@ -157,9 +165,9 @@ impl Sfu {
         {
             // Its next instant is known once it was asked what it has to send.
             self.timers.set(key, None);
-            let Some(session) = self.sessions.get_mut(key) else { continue };
-            session.transport.handle_timeout(now);
-            for track in &session.tracks {
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            connection.transport.handle_timeout(now);
+            for track in &connection.tracks {
                 let layers = self.tracks.get_mut(*track).map(|track| track.layers.iter_mut());
                 for received in layers.into_iter().flatten().filter_map(|layer| layer.received.as_mut()) {
                     received.stream.handle_timeout(now);
@@ -169,7 +177,8 @@ impl Sfu {
                     }
                 }
             }
-            session.note_feedback(&self.tracks, now);
+            connection.note_feedback(&self.tracks, now);
+            self.note_closed(key, now);
             self.note_telling(key);
             self.queue(key);
         }
@@ -185,6 +194,9 @@ impl Sfu {
     ///
     /// What does not fit the limit stays until it is asked for with another; what does goes before it.
     pub fn poll_transmit(&mut self, now: Instant, limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
+        if let Some(goodbye) = self.transmit_goodbye(now, limit, out) {
+            return Some(goodbye);
+        }
         self.tell_readers();
         let mut transmit = None;
         while let Some(&key) = self.ready.front()
@@ -199,9 +211,9 @@ impl Sfu {
                 }
                 Release::Nothing => {
                     self.ready.pop_front();
-                    let Some(session) = self.sessions.get_mut(key) else { continue };
-                    session.is_queued = false;
-                    if std::mem::take(&mut session.is_stirred) {
+                    let Some(connection) = self.connections.get_mut(key) else { continue };
+                    connection.is_queued = false;
+                    if std::mem::take(&mut connection.is_stirred) {
                         self.settle_timer(key, now);
                     }
                 }
@@ -211,40 +223,40 @@ impl Sfu {
         transmit
     }
 
-    fn transmit(&mut self, key: SessionKey, now: Instant, limit: Limit, out: &mut Vec<u8>) -> Release {
-        let Some(session) = self.sessions.get_mut(key) else { return Release::Nothing };
-        let is_due = |session: &mut Session| session.reports_due(now).is_some_and(|due| due <= now);
+    fn transmit(&mut self, key: TransportKey, now: Instant, limit: Limit, out: &mut Vec<u8>) -> Release {
+        let Some(connection) = self.connections.get_mut(key) else { return Release::Nothing };
+        let is_due = |connection: &mut Connection| connection.reports_due(now).is_some_and(|due| due <= now);
         let mut is_held_up = false;
-        if session.is_stirred {
-            if let Some(transmit) = session.transport.poll_transmit(now, limit, out) {
+        if connection.is_stirred {
+            if let Some(transmit) = connection.transport.poll_transmit(now, limit, out) {
                 return Release::Transmit(transmit);
             }
-            if is_due(session) {
+            if is_due(connection) {
                 let clock = (&self.clock, &self.cname[..]);
-                if let Some(transmit) = session.report(&mut self.tracks, (now, limit), clock, out) {
+                if let Some(transmit) = connection.report(&mut self.tracks, (now, limit), clock, out) {
                     return Release::Transmit(transmit);
                 }
-                is_held_up = is_due(session);
+                is_held_up = is_due(connection);
             }
         }
-        let release = session.release(&self.tracks, (now, limit), &mut self.notes, out);
+        let release = connection.release(&self.tracks, (now, limit), &mut self.notes, out);
         if !self.notes.is_empty() {
             self.see_to_notes(key, now);
         }
         if is_held_up && matches!(release, Release::Nothing) { Release::TooLong } else { release }
     }
 
-    /// Tells the sessions that read a layer that there is more of it: once for all that came in since the last time.
+    /// Tells the transports that read a layer that there is more of it: once for all that came in since the last time.
     fn tell_readers(&mut self) {
         for (track, layer) in self.news.drain(..) {
             let layer = self.tracks.get_mut(track).and_then(|track| track.layers.get_mut(usize::from(layer)));
             let Some(layer) = layer else { continue };
             layer.has_news = false;
-            for Reader { session: key, slot } in &layer.readers {
-                let Some(session) = self.sessions.get_mut(*key) else { continue };
-                session.mark(*slot);
-                if !session.is_queued {
-                    session.is_queued = true;
+            for Reader { transport: key, slot } in &layer.readers {
+                let Some(connection) = self.connections.get_mut(*key) else { continue };
+                connection.mark(*slot);
+                if !connection.is_queued {
+                    connection.is_queued = true;
                     self.ready.push_back(*key);
                 }
             }
@@ -252,7 +264,7 @@ impl Sfu {
     }
 
     /// Readers that went over to another layer leave the one they read before; those that can't begin are seen to.
-    fn see_to_notes(&mut self, key: SessionKey, now: Instant) {
+    fn see_to_notes(&mut self, key: TransportKey, now: Instant) {
         let mut notes = std::mem::take(&mut self.notes);
         for (slot, switched) in notes.switched.drain(..) {
             if let Some(from) = switched.from {
@@ -272,42 +284,43 @@ impl Sfu {
         told.or_else(|| self.poll_change()).or_else(|| self.make_offer())
     }
 
-    /// Queues a session that may have something to send, and takes note of when it wants to be called.
-    fn settle(&mut self, key: SessionKey, now: Instant) {
+    /// Queues a transport that may have something to send, and takes note of when it wants to be called.
+    fn settle(&mut self, key: TransportKey, now: Instant) {
+        self.note_closed(key, now);
         self.queue(key);
         self.note_telling(key);
         self.settle_timer(key, now);
     }
 
-    fn settle_timer(&mut self, key: SessionKey, now: Instant) {
+    fn settle_timer(&mut self, key: TransportKey, now: Instant) {
         let (transport, media) = self.due(key, now);
         self.timers.set(key, transport.into_iter().chain(media).min());
     }
 
     /// Reports that are due already are what does not fit: time alone changes nothing about that.
-    fn settle_stalled(&mut self, key: SessionKey, now: Instant) {
+    fn settle_stalled(&mut self, key: TransportKey, now: Instant) {
         let (transport, media) = self.due(key, now);
         self.timers.set(key, transport.into_iter().chain(media.filter(|due| *due > now)).min());
     }
 
-    /// When a session's transport wants to be called, and when its media.
-    fn due(&mut self, key: SessionKey, now: Instant) -> (Option<Instant>, Option<Instant>) {
-        let Some(session) = self.sessions.get_mut(key) else { return (None, None) };
-        let layers = session.tracks.iter().filter_map(|track| self.tracks.get(*track));
+    /// When a transport wants to be called, and when its media.
+    fn due(&mut self, key: TransportKey, now: Instant) -> (Option<Instant>, Option<Instant>) {
+        let Some(connection) = self.connections.get_mut(key) else { return (None, None) };
+        let layers = connection.tracks.iter().filter_map(|track| self.tracks.get(*track));
         let streams = layers.filter_map(|track| track.poll_timeout(now)).min();
-        (session.transport.poll_timeout(), streams.into_iter().chain(session.reports_due(now)).min())
+        (connection.transport.poll_timeout(), streams.into_iter().chain(connection.reports_due(now)).min())
     }
 }
 
-/// Addresses of one session at most: where it was heard from, the oldest go.
+/// Addresses of one transport at most: where it was heard from, the oldest go.
 const ADDRESSES_MAX: usize = 8;
 
-fn session_of(agent: AgentKey) -> SessionKey {
-    SessionId::from_bits(agent.0).0
+fn key_of(agent: AgentKey) -> TransportKey {
+    TransportId::from_bits(agent.0).0
 }
 
-fn agent_of(session: SessionKey) -> AgentKey {
-    AgentKey(SessionId(session).to_bits())
+fn agent_of(transport: TransportKey) -> AgentKey {
+    AgentKey(TransportId(transport).to_bits())
 }
 
 impl fmt::Debug for Sfu {
@@ -315,6 +328,7 @@ impl fmt::Debug for Sfu {
         f.debug_struct("Sfu")
             .field("rooms", &self.rooms.len())
             .field("sessions", &self.sessions.len())
+            .field("transports", &self.connections.len())
             .field("tracks", &self.tracks.len())
             .field("subscriptions", &self.subscriptions.len())
             .finish_non_exhaustive()

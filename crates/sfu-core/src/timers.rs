@@ -1,10 +1,10 @@
-//! When which session wants to be called: a heap in which each has one place.
+//! When which transport wants to be called: a heap in which each has one place.
 
 use std::time::Instant;
 
 use slotmap::{Key, SecondaryMap};
 
-/// The instants of sessions, soonest first. O(log n) for each change, and no allocation once it has been as large as it gets;
+/// The instants of transports, soonest first. O(log n) for each change, and no allocation once it has been as large as it gets;
 /// a B-tree has nodes to make and to drop. (`priority-queue` does the same under a licence that is not ours.)
 #[derive(Debug)]
 pub(crate) struct Timers<K: Key> {

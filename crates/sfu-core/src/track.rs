@@ -10,7 +10,7 @@ use plenary_rtp::{ClockRate, ExtendedSeqNo, Packet, RtpTime, Ssrc};
 use plenary_stream::{NackConfig, PictureRequest, PictureRequestConfig, ReceiveConfig, ReceiveStream};
 
 use crate::frame::Facts;
-use crate::ids::{SessionKey, SubscriptionKey};
+use crate::ids::{SessionKey, SubscriptionKey, TransportKey};
 use crate::log::{Log, LogLimits, Position};
 use crate::slot::Format;
 
@@ -34,6 +34,8 @@ const REORDERED_MAX: u64 = 512;
 #[derive(Debug)]
 pub(crate) struct Track {
     pub(crate) session: SessionKey,
+    /// What it comes in by.
+    pub(crate) transport: TransportKey,
     pub(crate) kind: Kind,
     pub(crate) codec: Codec,
     pub(crate) payload_type: u8,
@@ -85,10 +87,10 @@ impl Track {
     }
 }
 
-/// Who reads a layer: a slot of a session.
+/// Who reads a layer: a slot of a transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reader {
-    pub(crate) session: SessionKey,
+    pub(crate) transport: TransportKey,
     pub(crate) slot: u16,
 }
 

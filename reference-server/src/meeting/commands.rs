@@ -40,7 +40,7 @@ impl Meetings {
 
     fn unpublish(&mut self, client: ClientId, mid: &str, sfu: &mut Sfu, now: Instant) {
         let Some(participant) = self.participants.get_mut(&client) else { return };
-        let stopped = sfu.stop_publishing(participant.session, mid, now);
+        let stopped = sfu.stop_publishing(participant.transport, mid, now);
         let track = participant.sections.remove(mid).and_then(|section| section.track);
         if let Some(track) = track {
             let members = self.members(client);
@@ -56,25 +56,25 @@ impl Meetings {
 impl Participant {
     fn handle_message(&mut self, message: ClientMessage, sfu: &mut Sfu, now: Instant) -> Reply {
         match message {
-            ClientMessage::Answer { version, sdp } => match sfu.handle_answer(self.session, version, &sdp, now)? {
+            ClientMessage::Answer { version, sdp } => match sfu.handle_answer(self.transport, version, &sdp, now)? {
                 Answered::Applied | Answered::Stale => Ok(None),
             },
             ClientMessage::Offer { sdp } => {
-                let sdp = sfu.handle_offer(self.session, &sdp, now)?;
+                let sdp = sfu.handle_offer(self.transport, &sdp, now)?;
                 Ok(Some(ServerMessage::Answer { sdp }))
             }
             ClientMessage::Candidate { candidate } => {
-                sfu.add_remote_candidate_line(self.session, &candidate, now)?;
+                sfu.add_remote_candidate_line(self.transport, &candidate, now)?;
                 Ok(None)
             }
             ClientMessage::Publish(publish) => self.publish(publish, sfu),
             ClientMessage::Slots { audio, video } => {
-                sfu.set_slots(self.session, audio, video)?;
+                sfu.set_slots(self.transport, audio, video)?;
                 Ok(None)
             }
             ClientMessage::Layer { track, layer } => self.select_layer(&track, layer, sfu, now),
             ClientMessage::Restart => {
-                sfu.restart_ice(self.session, now)?;
+                sfu.restart_ice(self.transport, now)?;
                 Ok(None)
             }
             // The connection sees to it, or the caller.
@@ -96,7 +96,7 @@ impl Participant {
             Kind::Video => plenary_sfu_core::Kind::Video,
         };
         let request = PublishRequest { kind: engine_kind, simulcast, opaque: false, stream: stream.clone() };
-        let mid = sfu.ask_to_publish(self.session, request)?;
+        let mid = sfu.ask_to_publish(self.transport, request)?;
         self.sections.insert(mid.clone(), Section::new(kind, stream));
         Ok(Some(ServerMessage::Publishing { id, mid }))
     }

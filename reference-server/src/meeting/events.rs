@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use plenary_sfu_core::{Event, SessionId, Sfu, SlotChange, SubscriptionId, TrackId};
+use plenary_sfu_core::{Event, Sfu, SlotChange, SubscriptionId, TrackId, TransportId};
 
 use super::{ClientId, Meetings, Section, text};
 use crate::protocol::{Content, EndReason, Kind, ServerMessage};
@@ -10,15 +10,15 @@ use crate::protocol::{Content, EndReason, Kind, ServerMessage};
 impl Meetings {
     pub(crate) fn handle_event(&mut self, event: Event, sfu: &mut Sfu, now: Instant) {
         match event {
-            Event::Offer { session, version, sdp } => {
-                self.tell_session(session, ServerMessage::Offer { version, sdp });
+            Event::Offer { transport, version, sdp } => {
+                self.tell_peer(transport, ServerMessage::Offer { version, sdp });
             }
-            Event::Published { session, track, mid } => self.published(session, track, mid, sfu, now),
-            Event::Unpublished { session, track, mid } => self.unpublished(session, track, mid),
+            Event::Published { transport, track, mid, .. } => self.published(transport, track, mid, sfu, now),
+            Event::Unpublished { transport, track, mid, .. } => self.unpublished(transport, track, mid),
             Event::Slot(change) => self.slot(change),
             Event::NoCommonCodec(subscription) => self.no_common_codec(subscription),
-            Event::Closed(session, _) => {
-                if let Some(client) = self.clients.get(&session) {
+            Event::Closed(transport, _) => {
+                if let Some(client) = self.clients.get(&transport) {
                     self.leave(*client, Some(EndReason::Transport), sfu, now);
                 }
             }
@@ -28,8 +28,8 @@ impl Meetings {
         self.end_slow(sfu, now);
     }
 
-    fn published(&mut self, session: SessionId, track: TrackId, mid: String, sfu: &mut Sfu, now: Instant) {
-        let Some(client) = self.clients.get(&session).copied() else { return };
+    fn published(&mut self, transport: TransportId, track: TrackId, mid: String, sfu: &mut Sfu, now: Instant) {
+        let Some(client) = self.clients.get(&transport).copied() else { return };
         let Ok(info) = sfu.track(track) else { return };
         let kind = match info.kind {
             plenary_sfu_core::Kind::Audio => Kind::Audio,
@@ -56,8 +56,8 @@ impl Meetings {
         }
     }
 
-    fn unpublished(&mut self, session: SessionId, track: Option<TrackId>, mid: String) {
-        let Some(client) = self.clients.get(&session).copied() else { return };
+    fn unpublished(&mut self, transport: TransportId, track: Option<TrackId>, mid: String) {
+        let Some(client) = self.clients.get(&transport).copied() else { return };
         let Some(participant) = self.participants.get_mut(&client) else { return };
         if let Some(section) = participant.sections.get_mut(&mid) {
             section.track = None;
@@ -79,7 +79,7 @@ impl Meetings {
             csrc: content.csrc.0,
             synced: content.synced,
         });
-        self.tell_session(change.session, ServerMessage::Slot { mid: change.mid, content });
+        self.tell_peer(change.transport, ServerMessage::Slot { mid: change.mid, content });
     }
 
     fn no_common_codec(&mut self, subscription: SubscriptionId) {
@@ -92,8 +92,8 @@ impl Meetings {
         }
     }
 
-    fn tell_session(&mut self, session: SessionId, message: ServerMessage) {
-        let client: Option<ClientId> = self.clients.get(&session).copied();
+    fn tell_peer(&mut self, transport: TransportId, message: ServerMessage) {
+        let client: Option<ClientId> = self.clients.get(&transport).copied();
         if let Some(client) = client {
             self.tell(client, message);
         }

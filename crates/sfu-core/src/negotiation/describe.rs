@@ -18,7 +18,7 @@ use super::codecs::{self, RoomCodec};
 use super::{Numbers, Publishing, Purpose, Section, SlotSection};
 use crate::{Kind, LAYERS_MAX};
 
-/// What all sections of a session are written with.
+/// What all sections of a description are written with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Voice<'v> {
     pub(crate) codecs: &'v [RoomCodec],
@@ -166,7 +166,7 @@ fn local_codecs(kind: Kind, voice: &Voice<'_>) -> Vec<LocalCodec> {
     voice.codecs.iter().filter(|it| codecs::kind(it.codec) == kind).map(RoomCodec::local).collect()
 }
 
-/// The room's codecs with this session's numbers, retransmissions behind each.
+/// The room's codecs with this transport's numbers, retransmissions behind each.
 fn numbered(kind: Kind, voice: &Voice<'_>, numbers: &Numbers) -> Vec<Codec> {
     let payload_type = |number| PayloadType::new(number).expect("the table is of payload types");
     let of_kind = voice.codecs.iter().filter(|it| codecs::kind(it.codec) == kind);

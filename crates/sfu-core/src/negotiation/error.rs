@@ -19,7 +19,7 @@ pub enum NegotiationError {
     /// An offer of the engine is in flight: the client is to answer it, and offer again. Browsers do so by themselves.
     #[error("an offer of this side is in flight")]
     Glare,
-    /// A client's offer does not have the sections of the session, in their order (RFC 3264 §8): the first that differs,
+    /// A client's offer does not have the sections that there are, in their order (RFC 3264 §8): the first that differs,
     /// counted from 0.
     #[error("media section {0} is not the one that was there before")]
     Section(usize),
@@ -37,7 +37,7 @@ pub enum NegotiationError {
     /// The line is no candidate.
     #[error("candidate: {0}")]
     Candidate(#[from] plenary_ice::ParseError),
-    /// What the engine has against it: no such session, a limit, the transport.
+    /// What the engine has against it: no such transport, a limit, the transport.
     #[error("{0}")]
     Engine(#[from] Error),
 }

@@ -1,4 +1,4 @@
-//! Payload types and ids of header extensions in one session.
+//! Payload types and ids of header extensions on one transport.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use plenary_sdp::{Description, Formats, Media};
 
 use super::codecs;
 
-/// The same in all sessions, so that packets mostly go on with the payload type that they came with; but where a client has
+/// The same on all transports, so that packets mostly go on with the payload type that they came with; but where a client has
 /// offered first, its numbers hold, as a number means one thing within a BUNDLE group (RFC 9143 §9.1.1, RFC 8285 §5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Numbers {

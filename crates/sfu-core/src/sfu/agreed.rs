@@ -7,7 +7,7 @@ use plenary_ice::Change;
 use plenary_sdp::Media;
 
 use super::Sfu;
-use crate::ids::{SessionId, SessionKey, TrackKey};
+use crate::ids::{SessionId, SessionKey, TrackKey, TransportId, TransportKey};
 use crate::negotiation::{Agreement, NegotiationError, Outcome, Purpose, Section, SlotSection};
 use crate::slot::{Format, SlotConfig};
 use crate::{Error, Event, Publication, SubscriptionId, TrackId};
@@ -16,11 +16,11 @@ impl Sfu {
     /// Whether all of it can be done.
     pub(super) fn check_agreement(
         &self,
-        key: SessionKey,
+        key: TransportKey,
         sections: &[Section],
         agreement: &Agreement,
     ) -> Result<(), NegotiationError> {
-        let session = self.sessions.get(key).ok_or(Error::NoSession)?;
+        let connection = self.connections.get(key).ok_or(Error::NoTransport)?;
         let mut over = Vec::new();
         let mut new = Vec::new();
         for (index, (section, outcome)) in sections.iter().zip(&agreement.outcomes).enumerate() {
@@ -31,18 +31,18 @@ impl Sfu {
                 new.extend(agreed.map(|publication| (index, publication)));
             }
         }
-        if session.tracks.len() + new.len() > self.config.session_tracks_max + over.len() {
-            return Err(Error::Limit("session_tracks_max").into());
+        if connection.tracks.len() + new.len() > self.config.transport_tracks_max + over.len() {
+            return Err(Error::Limit("transport_tracks_max").into());
         }
         let stays = |track: TrackKey| !over.contains(&track);
         let mut seen = BTreeSet::new();
         for (index, publication) in new {
             let mut ssrcs = publication.layers.iter().flat_map(|layer| [layer.ssrc, layer.rtx_ssrc]).flatten();
             let is_taken = ssrcs.any(|ssrc| {
-                let known = session.incoming.place(ssrc).is_some_and(|place| stays(place.track));
+                let known = connection.incoming.place(ssrc).is_some_and(|place| stays(place.track));
                 known || !seen.insert(ssrc)
             });
-            if is_taken || session.incoming.track_of(Some(&publication.mid)).is_some_and(stays) {
+            if is_taken || connection.incoming.track_of(Some(&publication.mid)).is_some_and(stays) {
                 return Err(NegotiationError::InUse(index));
             }
         }
@@ -52,23 +52,23 @@ impl Sfu {
     /// Takes the client's side of the transport: the last thing that may fail.
     pub(super) fn connect(
         &mut self,
-        key: SessionKey,
+        key: TransportKey,
         agreement: &Agreement,
         now: Instant,
     ) -> Result<Option<Change>, NegotiationError> {
-        let session = self.sessions.get_mut(key).ok_or(Error::NoSession)?;
+        let connection = self.connections.get_mut(key).ok_or(Error::NoTransport)?;
         let Some(peer) = &agreement.peer else {
             // With its last section a client's transport ends. The next has other credentials.
-            session.negotiation.credentials = None;
+            connection.negotiation.credentials = None;
             return Ok(None);
         };
-        let change = session.transport.set_remote(peer.parameters.clone(), now)?;
-        session.negotiation.credentials = Some(peer.parameters.ice.credentials.clone());
+        let change = connection.transport.set_remote(peer.parameters.clone(), now)?;
+        connection.negotiation.credentials = Some(peer.parameters.ice.credentials.clone());
         for candidate in &peer.candidates {
-            session.transport.add_remote_candidate(candidate.clone(), now);
+            connection.transport.add_remote_candidate(candidate.clone(), now);
         }
         if peer.end_of_candidates {
-            session.transport.end_remote_candidates(now);
+            connection.transport.end_remote_candidates(now);
         }
         if change == Change::Restarted {
             self.route(key);
@@ -77,9 +77,10 @@ impl Sfu {
     }
 
     /// Lets it hold. `rejected` are the sections as they are written once they are free.
-    pub(super) fn carry_out(&mut self, key: SessionKey, agreement: Agreement, rejected: Vec<Media>, now: Instant) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        (session.extensions, session.sent_extensions) = (agreement.received, agreement.sent);
+    pub(super) fn carry_out(&mut self, key: TransportKey, agreement: Agreement, rejected: Vec<Media>, now: Instant) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let session = connection.session;
+        (connection.extensions, connection.sent_extensions) = (agreement.received, agreement.sent);
         // What ends makes room for what begins.
         let mut begin = Vec::new();
         for (index, (outcome, rejected)) in agreement.outcomes.into_iter().zip(rejected).enumerate() {
@@ -92,20 +93,22 @@ impl Sfu {
         for (index, publication) in begin {
             self.begin_publication(key, index, publication, now);
         }
-        self.fill_slots(key, now);
-        self.tell_of_codecs(key);
+        self.fill_slots(session, now);
+        self.tell_of_codecs(session);
         self.settle(key, now);
     }
 
     /// Ends what is published in a section, unless it goes on as it is. The answer is what begins there.
     fn end_publication(
         &mut self,
-        key: SessionKey,
+        key: TransportKey,
         index: usize,
         agreed: Option<Publication>,
         now: Instant,
     ) -> Option<(usize, Publication)> {
-        let section = self.sessions.get_mut(key)?.negotiation.sections.get_mut(index)?;
+        let connection = self.connections.get_mut(key)?;
+        let (session, transport) = (SessionId(connection.session), TransportId(key));
+        let section = connection.negotiation.sections.get_mut(index)?;
         let mid = section.mid.as_str().to_owned();
         let it = section.publishing_mut()?;
         let was_answered = std::mem::replace(&mut it.is_answered, true);
@@ -115,7 +118,7 @@ impl Sfu {
         let (published, is_stopped) = (it.published.take(), it.is_stopped);
         let track = published.map(|(track, _)| track);
         if agreed.is_none() && !is_stopped {
-            self.tell_published(Event::Unpublished { session: SessionId(key), track: track.map(TrackId), mid });
+            self.tell_published(Event::Unpublished { session, transport, track: track.map(TrackId), mid });
         }
         if let Some(track) = track {
             let _ = self.remove_track(track, now);
@@ -123,21 +126,23 @@ impl Sfu {
         agreed.map(|publication| (index, publication))
     }
 
-    fn begin_publication(&mut self, key: SessionKey, index: usize, publication: Publication, now: Instant) {
+    fn begin_publication(&mut self, key: TransportKey, index: usize, publication: Publication, now: Instant) {
         let mid = publication.mid.clone();
-        let Ok(track) = self.publish(SessionId(key), publication.clone(), now) else { return };
-        let section = self.sessions.get_mut(key).and_then(|it| it.negotiation.sections.get_mut(index));
+        let Ok(track) = self.publish(TransportId(key), publication.clone(), now) else { return };
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let (session, transport) = (SessionId(connection.session), TransportId(key));
+        let section = connection.negotiation.sections.get_mut(index);
         if let Some(it) = section.and_then(Section::publishing_mut) {
             it.published = Some((track.0, publication));
         }
-        self.tell_published(Event::Published { session: SessionId(key), track, mid });
+        self.tell_published(Event::Published { session, transport, track, mid });
     }
 
     /// One event for each section: what was not asked for yet is out of date.
     fn tell_published(&mut self, event: Event) {
         let section = |event: &Event| match event {
-            Event::Published { session, mid, .. } | Event::Unpublished { session, mid, .. } => {
-                Some((*session, mid.clone()))
+            Event::Published { transport, mid, .. } | Event::Unpublished { transport, mid, .. } => {
+                Some((*transport, mid.clone()))
             }
             _ => None,
         };
@@ -146,8 +151,8 @@ impl Sfu {
         self.events.push_back(event);
     }
 
-    fn take_formats(&mut self, key: SessionKey, index: usize, formats: Vec<Format>, now: Instant) {
-        let Some(section) = self.sessions.get(key).and_then(|it| it.negotiation.sections.get(index)) else { return };
+    fn take_formats(&mut self, key: TransportKey, index: usize, formats: Vec<Format>, now: Instant) {
+        let Some(section) = self.connections.get(key).and_then(|it| it.negotiation.sections.get(index)) else { return };
         let Some(it) = section.slot() else { return };
         let SlotSection { kind, pair, ssrc, rtx_ssrc, slot } = *it;
         if let Some(slot) = slot {
@@ -160,31 +165,31 @@ impl Sfu {
         let mid = section.mid.as_str().to_owned();
         let config = SlotConfig { kind, mid, ssrc, rtx_ssrc, pair: Some(pair), formats };
         let Ok(slot) = self.open_slot(key, config, now) else { return };
-        let section = self.sessions.get_mut(key).and_then(|it| it.negotiation.sections.get_mut(index));
+        let section = self.connections.get_mut(key).and_then(|it| it.negotiation.sections.get_mut(index));
         if let Some(Section { purpose: Purpose::Slot(it), .. }) = section {
             it.slot = Some(slot);
         }
     }
 
     /// A section that is over is free for another use.
-    fn free_section(&mut self, key: SessionKey, index: usize, rejected: Media, now: Instant) {
-        let Some(section) = self.sessions.get(key).and_then(|it| it.negotiation.sections.get(index)) else { return };
+    fn free_section(&mut self, key: TransportKey, index: usize, rejected: Media, now: Instant) {
+        let Some(section) = self.connections.get(key).and_then(|it| it.negotiation.sections.get(index)) else { return };
         if let Some(slot) = section.slot().and_then(|it| it.slot) {
             self.close_slot(key, slot);
         }
         self.end_publication(key, index, None, now);
-        let section = self.sessions.get_mut(key).and_then(|it| it.negotiation.sections.get_mut(index));
+        let section = self.connections.get_mut(key).and_then(|it| it.negotiation.sections.get_mut(index));
         if let Some(section) = section {
             section.purpose = Purpose::Free(rejected);
         }
     }
 
     /// Subscriptions that wait, and can't get a slot as the client takes their codec in none.
-    pub(super) fn tell_of_codecs(&mut self, key: SessionKey) {
-        let Some(session) = self.sessions.get(key) else { return };
-        let waiting = session.waiting.iter().filter(|subscription| {
+    pub(super) fn tell_of_codecs(&mut self, session: SessionKey) {
+        let Some(it) = self.sessions.get(session) else { return };
+        let waiting = it.waiting.iter().filter(|subscription| {
             let track = self.subscriptions.get(**subscription).and_then(|it| self.tracks.get(it.track));
-            track.is_some_and(|track| session.lacks(track.kind, track.codec))
+            track.is_some_and(|track| self.lacks(session, track.kind, track.codec))
         });
         let untold: Vec<_> = waiting.map(|it| Event::NoCommonCodec(SubscriptionId(*it))).collect();
         for event in untold {

@@ -3,27 +3,39 @@
 use std::time::Instant;
 
 use plenary_rtp::RtpTime;
-use slotmap::SlotMap;
-
-use super::Sfu;
-use crate::error::Error;
-use crate::ids::{SessionId, SessionKey, SubscriptionKey, TrackKey};
-use crate::session::Session;
-use crate::slot::{Beginnings, Format, Slot, SlotConfig, Source};
-use crate::track::{Kind, Reader, Track};
-use crate::{Event, SlotChange, SlotContent, SubscriptionId, TrackId};
+use plenary_rtp::payload::Codec;
 use rand_chacha::rand_core::Rng;
 
+use super::Sfu;
+use crate::connection::{Connection, Fit, SLOTS_MAX};
+use crate::error::Error;
+use crate::ids::{SessionKey, SubscriptionKey, TrackKey, TransportKey};
+use crate::slot::{Beginnings, Format, Slot, SlotConfig, Source};
+use crate::track::{Kind, Reader};
+use crate::{Event, SessionId, SlotChange, SlotContent, SubscriptionId, TrackId, TransportId};
+
 impl Sfu {
+    /// Adds a slot to those of a transport. Sound is to be added first: lower slots are sent first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTransport`], [`Error::OutOfRange`], [`Error::InUse`], or [`Error::Limit`] of `transport_slots_max`.
+    pub fn add_slot(&mut self, transport: TransportId, config: SlotConfig, now: Instant) -> Result<(), Error> {
+        self.open_slot(transport.0, config, now)?;
+        let session = self.connections.get(transport.0).map(|it| it.session);
+        session.into_iter().for_each(|session| self.fill_slots(session, now));
+        Ok(())
+    }
+
     /// Adds a slot, in the place of one that was closed if there is one.
-    pub(super) fn open_slot(&mut self, key: SessionKey, config: SlotConfig, now: Instant) -> Result<u16, Error> {
-        let it = self.sessions.get_mut(key).ok_or(Error::NoSession)?;
+    pub(super) fn open_slot(&mut self, key: TransportKey, config: SlotConfig, now: Instant) -> Result<u16, Error> {
+        let it = self.connections.get_mut(key).ok_or(Error::NoTransport)?;
         let closed = it.slots.iter().position(Slot::is_closed);
-        let max = self.config.session_slots_max.min(crate::session::SLOTS_MAX);
+        let max = self.config.transport_slots_max.min(SLOTS_MAX);
         if closed.is_none() && it.slots.len() >= max {
-            return Err(Error::Limit("session_slots_max"));
+            return Err(Error::Limit("transport_slots_max"));
         }
-        super::commands::check_slot(&config, it)?;
+        it.check_slot(&config)?;
         let begin = Beginnings {
             sequence_number: self.chance.next_u32() as u16,
             rtx_sequence_number: self.chance.next_u32() as u16,
@@ -41,37 +53,50 @@ impl Sfu {
     }
 
     /// Ends a slot. What was in it waits for another.
-    pub(super) fn close_slot(&mut self, key: SessionKey, index: u16) {
+    pub(super) fn close_slot(&mut self, key: TransportKey, index: u16) {
         self.set_formats(key, index, Vec::new());
-        let slot = self.sessions.get_mut(key).and_then(|it| it.slots.get_mut(usize::from(index)));
+        let slot = self.connections.get_mut(key).and_then(|it| it.slots.get_mut(usize::from(index)));
         if let Some(slot) = slot {
             slot.close();
         }
     }
 
     /// What the subscriber takes in a slot from now on. What was in it, and is not sent so any more, waits for another.
-    pub(super) fn set_formats(&mut self, key: SessionKey, index: u16, formats: Vec<Format>) {
-        let slot = self.sessions.get_mut(key).and_then(|it| it.slots.get_mut(usize::from(index)));
+    pub(super) fn set_formats(&mut self, key: TransportKey, index: u16, formats: Vec<Format>) {
+        let slot = self.connections.get_mut(key).and_then(|it| it.slots.get_mut(usize::from(index)));
         let Some(slot) = slot else { return };
         slot.config.formats = formats;
         let Some(format) = slot.source().map(|source| source.format) else { return };
         if slot.format(format.codec) == Some(format) {
             return;
         }
-        if let Some(subscription) = self.vacate(key, index)
-            && let Some(it) = self.sessions.get_mut(key)
-        {
-            it.waiting.push_front(subscription);
-        }
+        self.evict(key, index);
+    }
+
+    /// What is in the slots of a transport waits for others: it is over.
+    pub(super) fn empty_slots(&mut self, key: TransportKey, now: Instant) {
+        let Some(it) = self.connections.get(key) else { return };
+        let (session, count) = (it.session, it.slots.len() as u16);
+        // Of which the first is put back last, and so waits in front.
+        (0..count).rev().for_each(|index| self.evict(key, index));
+        self.fill_slots(session, now);
+        self.tell_of_codecs(session);
+    }
+
+    /// What is in a slot waits for another, before all that wait already.
+    fn evict(&mut self, key: TransportKey, index: u16) {
+        let Some(subscription) = self.vacate(key, index) else { return };
+        let session = self.subscriptions.get(subscription).and_then(|it| self.sessions.get_mut(it.session));
+        session.into_iter().for_each(|it| it.waiting.push_front(subscription));
     }
 
     /// Takes out what is in a slot.
-    pub(super) fn vacate(&mut self, key: SessionKey, index: u16) -> Option<SubscriptionKey> {
-        let session = self.sessions.get_mut(key)?;
-        let source = session.slots.get_mut(usize::from(index))?.detach()?;
+    pub(super) fn vacate(&mut self, key: TransportKey, index: u16) -> Option<SubscriptionKey> {
+        let connection = self.connections.get_mut(key)?;
+        let source = connection.slots.get_mut(usize::from(index))?.detach()?;
         if let Some(track) = self.tracks.get_mut(source.track) {
             for layer in &mut track.layers {
-                layer.readers.retain(|reader| (reader.session, reader.slot) != (key, index));
+                layer.readers.retain(|reader| *reader != Reader { transport: key, slot: index });
             }
         }
         if let Some(it) = self.subscriptions.get_mut(source.subscription) {
@@ -81,16 +106,18 @@ impl Sfu {
         Some(source.subscription)
     }
 
-    fn occupy(&mut self, key: SessionKey, index: u16, subscription: SubscriptionKey, now: Instant) -> Option<()> {
+    fn occupy(&mut self, key: TransportKey, index: u16, subscription: SubscriptionKey, now: Instant) -> Option<()> {
         let it = self.subscriptions.get_mut(subscription)?;
-        let (track_key, layer) = (it.track, it.layer);
+        let (track_key, layer, session) = (it.track, it.layer, it.session);
         let track = self.tracks.get(track_key)?;
-        let session = self.sessions.get_mut(key)?;
-        let slot = session.slots.get_mut(usize::from(index))?;
+        let connection = self.connections.get_mut(key)?;
+        let slot = connection.slots.get_mut(usize::from(index))?;
         let format = slot.format(track.codec)?;
         slot.attach(Source::new(subscription, track_key, format, track.csrc));
-        it.slot = Some(index);
-        session.waiting.retain(|known| *known != subscription);
+        it.slot = Some(Reader { transport: key, slot: index });
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.waiting.retain(|known| *known != subscription);
+        }
         self.tell_slot(key, index, None);
         self.read(key, index, layer, now);
         Some(())
@@ -101,32 +128,57 @@ impl Sfu {
         let subscriptions = self.tracks.get(track).map(|track| track.subscriptions.clone()).unwrap_or_default();
         for subscription in subscriptions {
             let Some(it) = self.subscriptions.get(subscription) else { continue };
-            let (key, slot) = (it.session, it.slot);
-            let vacated = slot.and_then(|slot| self.vacate(key, slot));
-            if let (Some(subscription), Some(it)) = (vacated, self.sessions.get_mut(key)) {
-                it.waiting.push_front(subscription);
+            let (session, slot) = (it.session, it.slot);
+            if let Some(Reader { transport, slot }) = slot {
+                self.evict(transport, slot);
             }
-            self.fill_slots(key, now);
-            self.tell_of_codecs(key);
+            self.fill_slots(session, now);
+            self.tell_of_codecs(session);
         }
     }
 
     /// Puts subscriptions that wait into slots that are free, as long as there are some.
-    pub(super) fn fill_slots(&mut self, key: SessionKey, now: Instant) {
-        let Some(session) = self.sessions.get(key) else { return };
-        for subscription in session.waiting.clone() {
-            let Some(session) = self.sessions.get(key) else { return };
-            let track = self.subscriptions.get(subscription).and_then(|it| self.tracks.get(it.track));
-            let Some(index) = track.and_then(|track| session.best_slot(track, &self.tracks)) else { continue };
-            self.occupy(key, index, subscription, now);
+    pub(super) fn fill_slots(&mut self, session: SessionKey, now: Instant) {
+        let Some(it) = self.sessions.get(session) else { return };
+        for subscription in it.waiting.clone() {
+            if let Some((key, index)) = self.best_slot(session, subscription) {
+                self.occupy(key, index, subscription, now);
+            }
         }
-        self.pair_up(key, now);
+        let Some(it) = self.sessions.get(session) else { return };
+        for key in it.transports.clone() {
+            self.pair_up(key, now);
+        }
+    }
+
+    /// The session's transports that are not over, the oldest first.
+    fn open(&self, session: SessionKey) -> impl Iterator<Item = (TransportKey, &Connection)> {
+        let transports = self.sessions.get(session).into_iter().flat_map(|it| &it.transports);
+        let connections = transports.filter_map(|key| Some((*key, self.connections.get(*key)?)));
+        connections.filter(|(_, it)| !it.is_over)
+    }
+
+    /// A free slot for what a session subscribes to: where media flows, if it can be; in step with what belongs to it, if
+    /// that can be; on the oldest transport.
+    fn best_slot(&self, session: SessionKey, subscription: SubscriptionKey) -> Option<(TransportKey, u16)> {
+        let track = self.tracks.get(self.subscriptions.get(subscription)?.track)?;
+        let best = self.open(session).filter_map(|(key, it)| {
+            let (fit, index) = it.best_slot(track, &self.tracks)?;
+            Some(((!it.is_connected(), fit != Fit::Synced), (key, index)))
+        });
+        best.min_by_key(|(rank, _)| *rank).map(|(_, slot)| slot)
+    }
+
+    /// Whether no slot of the session for this kind takes the codec, though there are some.
+    pub(super) fn lacks(&self, session: SessionKey, kind: Kind, codec: Codec) -> bool {
+        let mut takes = self.open(session).filter_map(|(_, it)| it.takes(kind, codec)).peekable();
+        takes.peek().is_some() && !takes.any(|takes| takes)
     }
 
     /// Moves sound to the slot beside its picture. A listener does not hear it; a picture would have to begin anew.
-    fn pair_up(&mut self, key: SessionKey, now: Instant) {
+    fn pair_up(&mut self, key: TransportKey, now: Instant) {
         // Each move makes a pair and breaks none.
-        while let Some((from, to)) = self.sessions.get(key).and_then(|it| it.mispaired(&self.tracks)) {
+        while let Some((from, to)) = self.connections.get(key).and_then(|it| it.mispaired(&self.tracks)) {
             let (moved, other) = (self.vacate(key, from), self.vacate(key, to));
             let there = moved.and_then(|moved| self.occupy(key, to, moved, now));
             let back = other.and_then(|other| self.occupy(key, from, other, now));
@@ -137,14 +189,14 @@ impl Sfu {
     }
 
     /// Lets a slot read this layer of what is in it.
-    pub(super) fn read(&mut self, key: SessionKey, slot: u16, layer: Option<u8>, now: Instant) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let Some(it) = session.slots.get_mut(usize::from(slot)) else { return };
+    pub(super) fn read(&mut self, key: TransportKey, slot: u16, layer: Option<u8>, now: Instant) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(it) = connection.slots.get_mut(usize::from(slot)) else { return };
         it.want(layer);
         let current = it.current();
         let Some(track) = it.source().map(|source| source.track) else { return };
-        session.mark(slot);
-        let reader = Reader { session: key, slot };
+        connection.mark(slot);
+        let reader = Reader { transport: key, slot };
         let layers = self.tracks.get_mut(track).map(|track| track.layers.iter_mut());
         for (index, it) in (0..).zip(layers.into_iter().flatten()) {
             it.readers.retain(|known| *known != reader);
@@ -157,19 +209,19 @@ impl Sfu {
     }
 
     /// Tells what a slot shows, with what is sent now; and what the one beside it shows, if they are in step or no more.
-    pub(super) fn tell_slot(&mut self, key: SessionKey, slot: u16, sent: Option<(u8, RtpTime)>) {
+    pub(super) fn tell_slot(&mut self, key: TransportKey, slot: u16, sent: Option<(u8, RtpTime)>) {
         self.tell(key, slot, sent);
-        let Some(session) = self.sessions.get(key) else { return };
-        let Some(beside) = session.beside(slot) else { return };
-        let told = session.slots.get(usize::from(beside)).and_then(|slot| slot.told);
+        let Some(connection) = self.connections.get(key) else { return };
+        let Some(beside) = connection.beside(slot) else { return };
+        let told = connection.slots.get(usize::from(beside)).and_then(|slot| slot.told);
         if let Some(told) = told {
             self.tell(key, beside, told.layer.zip(told.timestamp));
         }
     }
 
-    fn tell(&mut self, key: SessionKey, slot: u16, sent: Option<(u8, RtpTime)>) {
-        let Some(session) = self.sessions.get(key) else { return };
-        let Some(it) = session.slots.get(usize::from(slot)) else { return };
+    fn tell(&mut self, key: TransportKey, slot: u16, sent: Option<(u8, RtpTime)>) {
+        let Some(connection) = self.connections.get(key) else { return };
+        let Some(it) = connection.slots.get(usize::from(slot)) else { return };
         let content = it.source().and_then(|source| {
             let track = self.tracks.get(source.track)?;
             Some(SlotContent {
@@ -179,10 +231,10 @@ impl Sfu {
                 layer: sent.map(|(layer, _)| layer),
                 timestamp: sent.map(|(_, timestamp)| timestamp),
                 csrc: track.csrc,
-                synced: session.is_synced(slot, track, &self.tracks),
+                synced: connection.is_synced(slot, track, &self.tracks),
             })
         });
-        let it = self.sessions.get_mut(key).and_then(|it| it.slots.get_mut(usize::from(slot)));
+        let it = self.connections.get_mut(key).and_then(|it| it.slots.get_mut(usize::from(slot)));
         let Some(it) = it.filter(|it| it.told != content) else { return };
         it.told = content;
         if !std::mem::replace(&mut it.has_change, true) {
@@ -194,81 +246,12 @@ impl Sfu {
     pub(super) fn poll_change(&mut self) -> Option<Event> {
         loop {
             let (key, slot) = self.changes.pop_front()?;
-            let it = self.sessions.get_mut(key).and_then(|it| it.slots.get_mut(usize::from(slot)));
+            let it = self.connections.get_mut(key).and_then(|it| it.slots.get_mut(usize::from(slot)));
             // Who has left is told nothing.
             let Some(it) = it else { continue };
             it.has_change = false;
             let (mid, content) = (it.config.mid.clone(), it.told);
-            return Some(Event::Slot(SlotChange { session: SessionId(key), mid, content }));
+            return Some(Event::Slot(SlotChange { transport: TransportId(key), mid, content }));
         }
-    }
-}
-
-type Tracks = SlotMap<TrackKey, Track>;
-
-impl Session {
-    /// Whether no slot for this kind takes the codec, though there are some.
-    pub(super) fn lacks(&self, kind: Kind, codec: plenary_rtp::payload::Codec) -> bool {
-        let mut slots = self.slots.iter().filter(|slot| slot.config.kind == kind && !slot.config.formats.is_empty());
-        let mut slots = slots.by_ref().peekable();
-        slots.peek().is_some() && !slots.any(|slot| slot.format(codec).is_some())
-    }
-
-    /// The slot of the other kind that shares its stream.
-    fn beside(&self, slot: u16) -> Option<u16> {
-        let own = &self.slots.get(usize::from(slot))?.config;
-        let pair = own.pair?;
-        let is_beside = |other: &Slot| other.config.pair == Some(pair) && other.config.kind != own.kind;
-        self.slots.iter().position(is_beside).map(|index| index as u16)
-    }
-
-    fn track_in<'t>(&self, slot: u16, tracks: &'t Tracks) -> Option<&'t Track> {
-        tracks.get(self.slots.get(usize::from(slot))?.source()?.track)
-    }
-
-    fn is_synced(&self, slot: u16, track: &Track, tracks: &Tracks) -> bool {
-        let other = self.beside(slot).and_then(|beside| self.track_in(beside, tracks));
-        other.is_some_and(|other| other.belongs_with(track))
-    }
-
-    /// A free slot for the track: beside what belongs with it, else where that may still come, else any.
-    fn best_slot(&self, track: &Track, tracks: &Tracks) -> Option<u16> {
-        let free = (0..).zip(&self.slots).filter(|(_, slot)| {
-            slot.config.kind == track.kind && slot.source().is_none() && slot.format(track.codec).is_some()
-        });
-        let rank = |index| match self.beside(index).and_then(|beside| self.track_in(beside, tracks)) {
-            Some(other) if other.belongs_with(track) => 0,
-            None => 1,
-            Some(_) => 2,
-        };
-        free.map(|(index, _)| index).min_by_key(|index| (rank(*index), *index))
-    }
-
-    /// An audio slot, and the one that its sound should be in instead: beside its picture, where none that is in step is
-    /// driven away.
-    fn mispaired(&self, tracks: &Tracks) -> Option<(u16, u16)> {
-        (0..).zip(&self.slots).filter(|(_, slot)| slot.config.kind == Kind::Audio).find_map(|(from, slot)| {
-            let sound = self.track_in(from, tracks)?;
-            if slot.config.pair.is_none() || self.is_synced(from, sound, tracks) {
-                return None;
-            }
-            let is_its = |at: &u16| self.track_in(*at, tracks).is_some_and(|other| other.belongs_with(sound));
-            let picture = (0..self.slots.len() as u16).find(is_its)?;
-            let to = self.beside(picture).filter(|to| *to != from)?;
-            let there = self.track_in(to, tracks);
-            let takes = |at: u16, track: &Track| self.slots[usize::from(at)].format(track.codec).is_some();
-            let is_movable = there.is_none_or(|there| !self.is_synced(to, there, tracks) && takes(from, there));
-            (is_movable && takes(to, sound)).then_some((from, to))
-        })
-    }
-}
-
-impl Track {
-    /// Whether both are of one source, and to be played together.
-    fn belongs_with(&self, other: &Self) -> bool {
-        self.kind != other.kind
-            && self.session == other.session
-            && !self.stream.is_empty()
-            && self.stream == other.stream
     }
 }

@@ -1,4 +1,4 @@
-//! The way in: a datagram to its session, a packet to its layer's log, reports to whom they are about.
+//! The way in: a datagram to its transport, a packet to its layer's log, reports to whom they are about.
 
 use std::time::Instant;
 
@@ -9,14 +9,19 @@ use plenary_wire::{Datagram, Handled};
 
 use super::{Sfu, agent_of};
 use crate::DropReason;
-use crate::ids::SessionKey;
-use crate::session::Place;
+use crate::connection::Place;
+use crate::ids::TransportKey;
 
 impl Sfu {
-    pub(super) fn receive(&mut self, key: SessionKey, datagram: Datagram<'_>, now: Instant) -> Result<(), DropReason> {
-        let session = self.sessions.get_mut(key).ok_or(DropReason::Stranger)?;
+    pub(super) fn receive(
+        &mut self,
+        key: TransportKey,
+        datagram: Datagram<'_>,
+        now: Instant,
+    ) -> Result<(), DropReason> {
+        let connection = self.connections.get_mut(key).ok_or(DropReason::Stranger)?;
         let (flow, remote) = (datagram.flow, datagram.remote);
-        match session.transport.handle_datagram(datagram, now) {
+        match connection.transport.handle_datagram(datagram, now) {
             Handled::Rtp(bytes) => self.receive_rtp(key, bytes, now),
             Handled::Rtcp(bytes) => {
                 self.receive_rtcp(key, bytes, now);
@@ -32,16 +37,16 @@ impl Sfu {
         }
     }
 
-    fn receive_rtp(&mut self, key: SessionKey, bytes: &mut [u8], now: Instant) -> Result<(), DropReason> {
+    fn receive_rtp(&mut self, key: TransportKey, bytes: &mut [u8], now: Instant) -> Result<(), DropReason> {
         let packet = Packet::parse(bytes).map_err(|_| DropReason::Malformed)?;
-        let session = self.sessions.get_mut(key).ok_or(DropReason::Stranger)?;
-        let ids = session.extensions;
+        let connection = self.connections.get_mut(key).ok_or(DropReason::Stranger)?;
+        let ids = connection.extensions;
         if ids.transport_sequence != 0
             && let Some(Ok(sequence)) = packet.element::<TransportSequence>(ids.transport_sequence)
         {
-            session.arrivals.note(sequence, packet.ssrc(), now);
+            connection.arrivals.note(sequence, packet.ssrc(), now);
         }
-        let known = session.incoming.place(packet.ssrc());
+        let known = connection.incoming.place(packet.ssrc());
         let place = match known {
             Some(place) => place,
             None => self.place(key, &packet, now).ok_or(DropReason::UnknownSource)?,
@@ -64,13 +69,13 @@ impl Sfu {
     }
 
     /// Finds out what a new SSRC carries, by what its packets say (RFC 8843 §9.2, RFC 8852).
-    fn place(&mut self, key: SessionKey, packet: &Packet<'_>, now: Instant) -> Option<Place> {
-        let session = self.sessions.get_mut(key)?;
-        let ids = session.extensions;
+    fn place(&mut self, key: TransportKey, packet: &Packet<'_>, now: Instant) -> Option<Place> {
+        let connection = self.connections.get_mut(key)?;
+        let ids = connection.extensions;
         let mid = packet.element::<Mid<'_>>(ids.mid).and_then(Result::ok);
         let rid = packet.element::<Rid<'_>>(ids.rid).and_then(Result::ok);
         let repaired = packet.element::<RepairedRid<'_>>(ids.repaired_rid).and_then(Result::ok);
-        let track = session.incoming.track_of(mid.map(Mid::as_str))?;
+        let track = connection.incoming.track_of(mid.map(Mid::as_str))?;
         let it = self.tracks.get_mut(track)?;
         let name = rid.map(Rid::as_str).or_else(|| repaired.map(RepairedRid::as_str));
         let layer = it.layers.iter().position(|layer| layer.rid.as_deref() == name)?;
@@ -79,28 +84,28 @@ impl Sfu {
         let layer = it.layers.get_mut(layer)?;
         if !repairs {
             // One that has a stream already keeps it: an encoder does not change its SSRC.
-            if layer.received.is_some() || !session.incoming.bind(packet.ssrc(), place) {
+            if layer.received.is_some() || !connection.incoming.bind(packet.ssrc(), place) {
                 return None;
             }
             layer.bind(packet.ssrc(), it.nack, now);
-        } else if !session.incoming.bind(packet.ssrc(), place) {
+        } else if !connection.incoming.bind(packet.ssrc(), place) {
             return None;
         }
         Some(place)
     }
 
-    /// What is missing is asked for at once: but for that, a packet changes no timer of its session.
-    fn settle_feedback(&mut self, key: SessionKey, now: Instant) {
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.note_feedback(&self.tracks, now);
-            if session.reports_due(now).is_some_and(|due| due <= now) {
+    /// What is missing is asked for at once: but for that, a packet changes no timer of its transport.
+    fn settle_feedback(&mut self, key: TransportKey, now: Instant) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.note_feedback(&self.tracks, now);
+            if connection.reports_due(now).is_some_and(|due| due <= now) {
                 self.queue(key);
             }
         }
         self.settle_timer(key, now);
     }
 
-    fn receive_rtcp(&mut self, key: SessionKey, bytes: &[u8], now: Instant) {
+    fn receive_rtcp(&mut self, key: TransportKey, bytes: &[u8], now: Instant) {
         for packet in rtcp::packets(bytes).flatten() {
             match packet {
                 Rtcp::SenderReport(report) => {
@@ -114,8 +119,8 @@ impl Sfu {
                 }
                 Rtcp::Nack(nack) => {
                     let slot = self.slot_of(key, nack.media_ssrc);
-                    if let Some((slot, session)) = slot.zip(self.sessions.get_mut(key)) {
-                        session.handle_nack(slot, nack.lost(), now);
+                    if let Some((slot, connection)) = slot.zip(self.connections.get_mut(key)) {
+                        connection.handle_nack(slot, nack.lost(), now);
                     }
                 }
                 Rtcp::Pli(pli) => self.wants_key_frame(key, pli.media_ssrc, now),
@@ -125,15 +130,15 @@ impl Sfu {
         }
     }
 
-    fn receive_block(&mut self, key: SessionKey, block: &rtcp::ReportBlock, now: Instant) {
+    fn receive_block(&mut self, key: TransportKey, block: &rtcp::ReportBlock, now: Instant) {
         let Some(slot) = self.slot_of(key, block.ssrc) else { return };
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let Some(it) = session.slots.get_mut(usize::from(slot)) else { return };
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(it) = connection.slots.get_mut(usize::from(slot)) else { return };
         let Some(sample) = it.handle_report_block(block, &self.clock, now) else { return };
-        session.handle_round_trip(sample);
+        connection.handle_round_trip(sample);
         // It sends to us over the same path: what it publishes is asked for at the same pace.
-        let Some(round_trip) = session.round_trip.smoothed() else { return };
-        for track in &session.tracks {
+        let Some(round_trip) = connection.round_trip.smoothed() else { return };
+        for track in &connection.tracks {
             let layers = self.tracks.get_mut(*track).map(|track| track.layers.iter_mut());
             for received in layers.into_iter().flatten().filter_map(|layer| layer.received.as_mut()) {
                 received.stream.set_round_trip(round_trip);
@@ -144,37 +149,38 @@ impl Sfu {
 
     /// A subscriber's decoder asks for a key frame. Of an empty slot it does so once it misses what was there: that is
     /// nobody's affair.
-    fn wants_key_frame(&mut self, key: SessionKey, ssrc: Ssrc, now: Instant) {
+    fn wants_key_frame(&mut self, key: TransportKey, ssrc: Ssrc, now: Instant) {
         if let Some(slot) = self.slot_of(key, ssrc) {
             self.request_key_frame_for(key, slot, now);
         }
     }
 
-    fn received(&mut self, key: SessionKey, ssrc: Ssrc) -> Option<&mut crate::track::ReceivedLayer> {
-        let place = self.sessions.get(key)?.incoming.place(ssrc).filter(|place| !place.repairs)?;
+    fn received(&mut self, key: TransportKey, ssrc: Ssrc) -> Option<&mut crate::track::ReceivedLayer> {
+        let place = self.connections.get(key)?.incoming.place(ssrc).filter(|place| !place.repairs)?;
         self.tracks.get_mut(place.track)?.layers.get_mut(usize::from(place.layer))?.received.as_mut()
     }
 
-    fn slot_of(&self, key: SessionKey, ssrc: Ssrc) -> Option<u16> {
-        let slots = &self.sessions.get(key)?.slots;
+    fn slot_of(&self, key: TransportKey, ssrc: Ssrc) -> Option<u16> {
+        let slots = &self.connections.get(key)?.slots;
         slots.iter().position(|slot| slot.config.ssrc == ssrc).map(|index| index as u16)
     }
 
-    /// An authenticated request came from there: what comes from there is the session's from now on, unless another's peer
+    /// An authenticated request came from there: what comes from there is the transport's from now on, unless another's peer
     /// was heard there lately, whose media somebody might draw to himself by forged addresses.
     fn bind_address(
         &mut self,
-        key: SessionKey,
+        key: TransportKey,
         flow: plenary_wire::FlowId,
         remote: std::net::SocketAddr,
         now: Instant,
     ) {
-        let is_proven = self.sessions.get(key).is_some_and(|session| session.transport.ice().is_proven(flow, remote));
+        let is_proven =
+            self.connections.get(key).is_some_and(|connection| connection.transport.ice().is_proven(flow, remote));
         let owner = self.mux.owner(flow, remote);
         if !is_proven || owner == Some(agent_of(key)) {
             return;
         }
-        let owner = owner.and_then(|owner| self.sessions.get(super::session_of(owner)));
+        let owner = owner.and_then(|owner| self.connections.get(super::key_of(owner)));
         let heard = owner.and_then(|owner| owner.transport.ice().alive_at(flow, remote));
         if heard.is_none_or(|at| now.saturating_duration_since(at) > TAKEOVER_AFTER) {
             self.mux.bind(flow, remote, agent_of(key));
@@ -182,5 +188,5 @@ impl Sfu {
     }
 }
 
-/// An address is another session's once its own peer was silent there for so long.
+/// An address is another transport's once its own peer was silent there for so long.
 const TAKEOVER_AFTER: std::time::Duration = std::time::Duration::from_secs(10);

@@ -11,7 +11,7 @@ use slotmap::SlotMap;
 use super::*;
 use crate::extensions::Extensions;
 use crate::frame::Facts;
-use crate::ids::SessionKey;
+use crate::ids::{SessionKey, TransportKey};
 use crate::track::Layer;
 
 const VP8: Format = Format { codec: Codec::Vp8, payload_type: 96, rtx_payload_type: Some(97) };
@@ -107,6 +107,7 @@ impl Bench {
             .map(|_| {
                 tracks.insert(Track {
                     session: SessionKey::default(),
+                    transport: TransportKey::default(),
                     kind: Kind::Video,
                     codec: Codec::Vp8,
                     payload_type: 96,

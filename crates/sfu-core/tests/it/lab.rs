@@ -11,8 +11,9 @@ use plenary_rtp::payload::{Codec, PictureId, vp8};
 use plenary_rtp::{Header, NtpTime, PacketWriter, RtpTime, SeqNo, Ssrc};
 use plenary_sfu_core::{
     Config, Event, Format, Kind, LayerConfig, Publication, RoomConfig, RoomId, SessionId, Sfu, SlotConfig, TrackId,
+    TransportId,
 };
-use plenary_transport::{Certificate, DtlsVersions, Transport};
+use plenary_transport::{Certificate, CloseReason, DropReason, DtlsVersions, Transport};
 use plenary_wire::{Datagram, Ecn, FlowId, Handled, Limit, PacketKind};
 
 pub(crate) const VP8: Format = Format { codec: Codec::Vp8, payload_type: 96, rtx_payload_type: Some(97) };
@@ -38,6 +39,8 @@ pub(crate) struct Client {
     pub(crate) transport: Transport,
     pub(crate) address: SocketAddr,
     pub(crate) session: SessionId,
+    /// Its end at the engine.
+    pub(crate) id: TransportId,
     /// Packets that came, decrypted.
     pub(crate) rtp: Vec<Vec<u8>>,
     pub(crate) rtcp: Vec<Vec<u8>>,
@@ -101,7 +104,13 @@ impl Lab {
 
     /// A peer joins, and has a transport. The answer is its number.
     pub(crate) fn enter(&mut self) -> usize {
-        let session = self.sfu.join(self.room, self.now).unwrap();
+        let session = self.sfu.join(self.room).unwrap();
+        self.enter_again(session)
+    }
+
+    /// A session has one more transport, which a peer at another address is at the end of. The answer is its number.
+    pub(crate) fn enter_again(&mut self, session: SessionId) -> usize {
+        let id = self.sfu.add_transport(session, self.now).unwrap();
         let number = self.clients.len();
         self.joined += 1;
         let [high, low] = self.joined.to_be_bytes();
@@ -114,7 +123,7 @@ impl Lab {
         transport.add_local_candidate(LocalCandidate::host(FlowId(0), address), self.now).unwrap();
         transport.end_local_candidates(self.now);
         let (rtp, rtcp, outbox) = (Vec::new(), Vec::new(), VecDeque::new());
-        self.clients.push(Client { transport, address, session, rtp, rtcp, outbox });
+        self.clients.push(Client { transport, address, session, id, rtp, rtcp, outbox });
         number
     }
 
@@ -132,15 +141,27 @@ impl Lab {
     /// A peer joins and connects, without descriptions. The answer is its number.
     pub(crate) fn join(&mut self) -> usize {
         let number = self.enter();
-        let Client { transport, session, .. } = &mut self.clients[number];
-        transport.set_remote(self.sfu.local_parameters(*session).unwrap(), self.now).unwrap();
-        for candidate in self.sfu.local_candidates(*session).unwrap() {
+        self.meet(number);
+        number
+    }
+
+    /// The same, as one more transport of a session.
+    pub(crate) fn join_again(&mut self, session: SessionId) -> usize {
+        let number = self.enter_again(session);
+        self.meet(number);
+        number
+    }
+
+    /// Both sides are told of each other, and connect.
+    fn meet(&mut self, number: usize) {
+        let Client { transport, id, .. } = &mut self.clients[number];
+        transport.set_remote(self.sfu.local_parameters(*id).unwrap(), self.now).unwrap();
+        for candidate in self.sfu.local_candidates(*id).unwrap() {
             transport.add_remote_candidate(candidate, self.now);
         }
         transport.end_remote_candidates(self.now);
-        self.sfu.set_remote(*session, transport.local_parameters(), self.now).unwrap();
+        self.sfu.set_remote(*id, transport.local_parameters(), self.now).unwrap();
         self.connect(number);
-        number
     }
 
     /// Lets this much time pass.
@@ -224,6 +245,8 @@ impl Lab {
                 {
                     Handled::Rtp(packet) => client.rtp.push(packet.to_vec()),
                     Handled::Rtcp(packet) => client.rtcp.push(packet.to_vec()),
+                    // The engine answers a goodbye, and nobody is there any more.
+                    Handled::Dropped(DropReason::Closed) if client.transport.closed() == Some(CloseReason::Local) => {}
                     Handled::Dropped(reason) => panic!("a client drops what the engine sent: {reason:?}"),
                     _ => {}
                 }
@@ -248,7 +271,7 @@ impl Lab {
             stream: String::new(),
             layers,
         };
-        let track = self.sfu.publish(self.clients[client].session, publication, self.now).unwrap();
+        let track = self.sfu.publish(self.clients[client].id, publication, self.now).unwrap();
         (track, Camera { ssrc, next: 100, rtx_next: 1, timestamp: 5000, picture: 77, sent: Vec::new() })
     }
 
@@ -261,7 +284,7 @@ impl Lab {
             pair: None,
             formats: vec![VP8],
         };
-        self.sfu.add_slot(self.clients[client].session, config, self.now).unwrap();
+        self.sfu.add_slot(self.clients[client].id, config, self.now).unwrap();
     }
 }
 

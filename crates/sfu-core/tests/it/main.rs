@@ -5,3 +5,4 @@ mod forward;
 mod lab;
 mod limits;
 mod signalling;
+mod transports;

@@ -8,3 +8,4 @@ mod properties;
 mod quirks;
 mod rounds;
 mod shapes;
+mod transports;

@@ -7,7 +7,7 @@ use slotmap::SlotMap;
 use super::super::*;
 use super::capture::IDS;
 use crate::extensions::Extensions;
-use crate::ids::SessionKey;
+use crate::ids::{SessionKey, TransportKey};
 use crate::track::Layer;
 
 pub(super) const SSRC: Ssrc = Ssrc(5);
@@ -83,6 +83,7 @@ impl Bench {
         }
         self.tracks.insert(Track {
             session: SessionKey::default(),
+            transport: TransportKey::default(),
             kind,
             codec,
             payload_type,

@@ -12,9 +12,9 @@ use crate::lab::Lab;
 /// A page that has been asked for both, and an answer to it that would do.
 fn asked(lab: &mut Lab) -> (Page, u64, String) {
     let mut page = Page::enter(lab);
-    lab.sfu.ask_to_publish(page.session, microphone()).unwrap();
-    lab.sfu.ask_to_publish(page.session, camera()).unwrap();
-    lab.sfu.set_slots(page.session, 1, 1).unwrap();
+    lab.sfu.ask_to_publish(page.transport, microphone()).unwrap();
+    lab.sfu.ask_to_publish(page.transport, camera()).unwrap();
+    lab.sfu.set_slots(page.transport, 1, 1).unwrap();
     let (version, offer) = page.offer(lab).unwrap();
     (page, version, chromium(&offer, &WRITER))
 }
@@ -26,10 +26,10 @@ fn refused(change: impl Fn(&str) -> String, error: NegotiationError) {
     let (page, version, answer) = asked(&mut lab);
     let bad = change(&answer);
     assert_ne!(bad, answer, "the change has taken hold");
-    assert_eq!(lab.sfu.handle_answer(page.session, version, &bad, lab.now), Err(error));
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &bad, lab.now), Err(error));
     page.drain(&mut lab);
     assert_eq!(published(&lab), []);
-    assert_eq!(lab.sfu.handle_answer(page.session, version, &answer, lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &answer, lab.now), Ok(Answered::Applied));
     page.drain(&mut lab);
     assert_eq!(published(&lab).len(), 2);
 }
@@ -53,10 +53,10 @@ fn a_thousand_sections_are_refused_as_they_are_read() {
     let mut lab = Lab::new();
     let page = Page::enter(&mut lab);
     let text = format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n{}", section.repeat(1000));
-    let error = lab.sfu.handle_offer(page.session, &text, lab.now);
+    let error = lab.sfu.handle_offer(page.transport, &text, lab.now);
     let reason = Reason::TooMany(Part::Media);
     assert_eq!(error, Err(NegotiationError::Malformed(ParseError { line: 5 + 256, reason })));
-    assert_eq!(lab.sfu.set_slots(page.session, 100, 100), Err(Error::Limit("session_slots_max")));
+    assert_eq!(lab.sfu.set_slots(page.transport, 100, 100), Err(Error::Limit("transport_slots_max")));
 }
 
 #[test]
@@ -97,43 +97,43 @@ fn an_answer_needs_bundle_rtcp_mux_and_a_fingerprint() {
 fn one_ssrc_is_of_one_track() {
     let mut lab = Lab::new();
     let mut page = Page::enter(&mut lab);
-    lab.sfu.ask_to_publish(page.session, microphone()).unwrap();
+    lab.sfu.ask_to_publish(page.transport, microphone()).unwrap();
     let single = plenary_sfu_core::PublishRequest { simulcast: false, ..camera() };
-    lab.sfu.ask_to_publish(page.session, single).unwrap();
+    lab.sfu.ask_to_publish(page.transport, single).unwrap();
     let (version, offer) = page.offer(&mut lab).unwrap();
     let answer = chromium(&offer, &WRITER);
     // The sound is 2045410224, the picture and its repair 2045410234 and 2045410235.
     for (ssrc, other) in [("2045410234", "2045410224"), ("2045410235", "2045410224"), ("2045410235", "2045410234")] {
         let bad = answer.replace(ssrc, other);
         assert_ne!(bad, answer);
-        let error = lab.sfu.handle_answer(page.session, version, &bad, lab.now);
+        let error = lab.sfu.handle_answer(page.transport, version, &bad, lab.now);
         assert_eq!(error, Err(NegotiationError::InUse(1)), "{ssrc}");
     }
-    assert_eq!(lab.sfu.handle_answer(page.session, version, &answer, lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &answer, lab.now), Ok(Answered::Applied));
     // And later: a camera that comes with the microphone's.
-    lab.sfu.ask_to_publish(page.session, plenary_sfu_core::PublishRequest { simulcast: false, ..camera() }).unwrap();
+    lab.sfu.ask_to_publish(page.transport, plenary_sfu_core::PublishRequest { simulcast: false, ..camera() }).unwrap();
     let (version, offer) = page.offer(&mut lab).unwrap();
     let bad = chromium(&offer, &WRITER).replace("2045410244", "2045410224");
-    assert_eq!(lab.sfu.handle_answer(page.session, version, &bad, lab.now), Err(NegotiationError::InUse(2)));
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &bad, lab.now), Err(NegotiationError::InUse(2)));
 }
 
 #[test]
 fn credentials_change_with_a_restart_and_only_then() {
     let mut lab = Lab::new();
     let (mut page, version, answer) = asked(&mut lab);
-    assert_eq!(lab.sfu.handle_answer(page.session, version, &answer, lab.now), Ok(Answered::Applied));
-    lab.sfu.set_slots(page.session, 1, 2).unwrap();
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &answer, lab.now), Ok(Answered::Applied));
+    lab.sfu.set_slots(page.transport, 1, 2).unwrap();
     let (version, offer) = page.offer(&mut lab).unwrap();
     let other = Writer { ufrag: "Zzzz", ..WRITER };
-    let taken = lab.sfu.handle_answer(page.session, version, &chromium(&offer, &other), lab.now);
+    let taken = lab.sfu.handle_answer(page.transport, version, &chromium(&offer, &other), lab.now);
     assert_eq!(taken, Err(NegotiationError::Credentials), "somebody else's");
-    let taken = lab.sfu.handle_answer(page.session, version, &chromium(&offer, &WRITER), lab.now);
+    let taken = lab.sfu.handle_answer(page.transport, version, &chromium(&offer, &WRITER), lab.now);
     assert_eq!(taken, Ok(Answered::Applied));
-    lab.sfu.restart_ice(page.session, lab.now).unwrap();
+    lab.sfu.restart_ice(page.transport, lab.now).unwrap();
     let (version, offer) = page.offer(&mut lab).unwrap();
-    let taken = lab.sfu.handle_answer(page.session, version, &chromium(&offer, &WRITER), lab.now);
+    let taken = lab.sfu.handle_answer(page.transport, version, &chromium(&offer, &WRITER), lab.now);
     assert_eq!(taken, Err(NegotiationError::Credentials), "an echo of before");
-    let taken = lab.sfu.handle_answer(page.session, version, &chromium(&offer, &other), lab.now);
+    let taken = lab.sfu.handle_answer(page.transport, version, &chromium(&offer, &other), lab.now);
     assert_eq!(taken, Ok(Answered::Applied));
 }
 
@@ -141,13 +141,13 @@ fn credentials_change_with_a_restart_and_only_then() {
 fn versions_that_were_never_offered_are_refused() {
     let mut lab = Lab::new();
     let page = Page::enter(&mut lab);
-    assert_eq!(lab.sfu.handle_answer(page.session, 0, "", lab.now), Err(NegotiationError::NoOffer));
-    assert_eq!(lab.sfu.handle_answer(page.session, 1, "", lab.now), Err(NegotiationError::NoOffer));
+    assert_eq!(lab.sfu.handle_answer(page.transport, 0, "", lab.now), Err(NegotiationError::NoOffer));
+    assert_eq!(lab.sfu.handle_answer(page.transport, 1, "", lab.now), Err(NegotiationError::NoOffer));
     let (page, version, answer) = asked(&mut lab);
-    assert_eq!(lab.sfu.handle_answer(page.session, version + 1, &answer, lab.now), Err(NegotiationError::NoOffer));
+    assert_eq!(lab.sfu.handle_answer(page.transport, version + 1, &answer, lab.now), Err(NegotiationError::NoOffer));
     lab.sfu.leave(page.session, lab.now).unwrap();
-    let gone = lab.sfu.handle_answer(page.session, version, &answer, lab.now);
-    assert_eq!(gone, Err(NegotiationError::Engine(Error::NoSession)));
+    let gone = lab.sfu.handle_answer(page.transport, version, &answer, lab.now);
+    assert_eq!(gone, Err(NegotiationError::Engine(Error::NoTransport)));
 }
 
 #[test]
@@ -159,11 +159,11 @@ fn a_clients_offer_that_crosses_ours_is_refused() {
         &[(plenary_sfu_core::Kind::Audio, plenary_sdp::Direction::SendOnly)],
         false,
     );
-    assert_eq!(lab.sfu.handle_offer(page.session, &crossing, lab.now), Err(NegotiationError::Glare));
-    assert_eq!(lab.sfu.handle_answer(page.session, version, &answer, lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.handle_offer(page.transport, &crossing, lab.now), Err(NegotiationError::Glare));
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &answer, lab.now), Ok(Answered::Applied));
     // Rolled back and offered again, behind the sections of ours.
     let again = page.make_offer(&mut lab, &[(plenary_sfu_core::Kind::Audio, plenary_sdp::Direction::SendOnly)], false);
-    let answer = lab.sfu.handle_offer(page.session, &again, lab.now).unwrap();
+    let answer = lab.sfu.handle_offer(page.transport, &again, lab.now).unwrap();
     assert!(answer.contains("a=group:BUNDLE p0 p1 a0 v0 4\r\n"), "{answer}");
 }
 
@@ -173,7 +173,7 @@ fn a_clients_offer_keeps_the_sections_that_there_are() {
     use plenary_sfu_core::Kind::Audio;
     let mut lab = Lab::new();
     let (mut page, version, answer) = asked(&mut lab);
-    assert_eq!(lab.sfu.handle_answer(page.session, version, &answer, lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &answer, lab.now), Ok(Answered::Applied));
     let offer = page.make_offer(&mut lab, &[(Audio, SendOnly)], false);
     let cases = [
         (offer[..offer.find("m=video").unwrap()].replace(" p1 a0 v0 4", ""), NegotiationError::Section(1)),
@@ -182,13 +182,13 @@ fn a_clients_offer_keeps_the_sections_that_there_are() {
     ];
     for (bad, error) in cases {
         assert_ne!(bad, offer);
-        assert_eq!(lab.sfu.handle_offer(page.session, &bad, lab.now), Err(error));
+        assert_eq!(lab.sfu.handle_offer(page.transport, &bad, lab.now), Err(error));
     }
     // A name that is promised to another section.
-    let mid = lab.sfu.ask_to_publish(page.session, microphone()).unwrap();
+    let mid = lab.sfu.ask_to_publish(page.transport, microphone()).unwrap();
     let bad = offer.replace("a=mid:4\r\n", &format!("a=mid:{mid}\r\n")).replace(" v0 4\r\n", &format!(" v0 {mid}\r\n"));
-    assert_eq!(lab.sfu.handle_offer(page.session, &bad, lab.now), Err(NegotiationError::Section(4)));
-    assert!(lab.sfu.handle_offer(page.session, &offer, lab.now).is_ok());
+    assert_eq!(lab.sfu.handle_offer(page.transport, &bad, lab.now), Err(NegotiationError::Section(4)));
+    assert!(lab.sfu.handle_offer(page.transport, &offer, lab.now).is_ok());
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_clients_offer_of_nothing_that_we_have_is_refused() {
     let take = |lab: &mut Lab, change: &dyn Fn(&str) -> String| {
         let bad = change(&offer);
         assert_ne!(bad, offer);
-        lab.sfu.handle_offer(page.session, &bad, lab.now)
+        lab.sfu.handle_offer(page.transport, &bad, lab.now)
     };
     let without = |key: &'static str| {
         move |text: &str| -> String { text.split_inclusive("\r\n").filter(|line| !line.starts_with(key)).collect() }
@@ -231,7 +231,7 @@ fn a_clients_offer_of_nothing_that_we_have_is_refused() {
 fn lines_that_are_no_candidates_are_refused() {
     let mut lab = Lab::new();
     let page = Page::enter(&mut lab);
-    let add = |lab: &mut Lab, line: &str| lab.sfu.add_remote_candidate_line(page.session, line, lab.now);
+    let add = |lab: &mut Lab, line: &str| lab.sfu.add_remote_candidate_line(page.transport, line, lab.now);
     assert!(matches!(add(&mut lab, "candidate:nonsense"), Err(NegotiationError::Candidate(_))));
     assert_eq!(add(&mut lab, "a=sendrecv"), Err(NegotiationError::Candidate(plenary_ice::ParseError::NotIce)));
     assert_eq!(add(&mut lab, "a=ice-lite"), Err(NegotiationError::Candidate(plenary_ice::ParseError::NotIce)));

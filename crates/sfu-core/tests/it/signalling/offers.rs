@@ -16,7 +16,7 @@ pub(super) fn published(lab: &Lab) -> Vec<(String, TrackId)> {
 /// What a slot shows, as the page was told last.
 pub(super) fn shown(lab: &Lab, page: &Page, mid: &str) -> Option<SlotContent> {
     let told = lab.events.iter().rev().find_map(|event| match event {
-        Event::Slot(change) if change.session == page.session && change.mid == mid => Some(change.content),
+        Event::Slot(change) if change.transport == page.transport && change.mid == mid => Some(change.content),
         _ => None,
     });
     told.flatten()
@@ -27,9 +27,9 @@ fn two_pages_publish_and_receive_by_descriptions_alone() {
     let mut lab = Lab::new();
     let mut pages = [Page::enter(&mut lab), Page::enter(&mut lab)];
     for page in &mut pages {
-        assert_eq!(lab.sfu.ask_to_publish(page.session, microphone()).unwrap(), "p0");
-        assert_eq!(lab.sfu.ask_to_publish(page.session, camera()).unwrap(), "p1");
-        lab.sfu.set_slots(page.session, 2, 3).unwrap();
+        assert_eq!(lab.sfu.ask_to_publish(page.transport, microphone()).unwrap(), "p0");
+        assert_eq!(lab.sfu.ask_to_publish(page.transport, camera()).unwrap(), "p1");
+        lab.sfu.set_slots(page.transport, 2, 3).unwrap();
         assert_eq!(page.settle(&mut lab), Some(1));
         assert_eq!(page.offer(&mut lab), None, "one round for all of it");
     }
@@ -53,25 +53,25 @@ fn two_pages_publish_and_receive_by_descriptions_alone() {
 fn what_changes_while_an_offer_is_in_flight_comes_with_the_next() {
     let mut lab = Lab::new();
     let mut page = Page::enter(&mut lab);
-    lab.sfu.ask_to_publish(page.session, microphone()).unwrap();
+    lab.sfu.ask_to_publish(page.transport, microphone()).unwrap();
     let (first, offer) = page.offer(&mut lab).unwrap();
-    lab.sfu.ask_to_publish(page.session, camera()).unwrap();
-    lab.sfu.set_slots(page.session, 1, 1).unwrap();
+    lab.sfu.ask_to_publish(page.transport, camera()).unwrap();
+    lab.sfu.set_slots(page.transport, 1, 1).unwrap();
     assert_eq!(page.offer(&mut lab), None);
-    assert_eq!(lab.sfu.offer_in_flight(page.session), Ok(Some((1, offer.clone()))));
+    assert_eq!(lab.sfu.offer_in_flight(page.transport), Ok(Some((1, offer.clone()))));
     let answer = page.answer(&mut lab, &offer);
-    assert_eq!(lab.sfu.handle_answer(page.session, first, &answer, lab.now), Ok(Answered::Applied));
-    assert_eq!(lab.sfu.handle_answer(page.session, first, &answer, lab.now), Ok(Answered::Stale));
+    assert_eq!(lab.sfu.handle_answer(page.transport, first, &answer, lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.handle_answer(page.transport, first, &answer, lab.now), Ok(Answered::Stale));
     let (second, offer) = page.offer(&mut lab).unwrap();
-    assert_eq!(lab.sfu.handle_answer(page.session, first, &answer, lab.now), Ok(Answered::Stale));
-    assert_eq!(lab.sfu.offer_in_flight(page.session).unwrap().unwrap().0, second);
+    assert_eq!(lab.sfu.handle_answer(page.transport, first, &answer, lab.now), Ok(Answered::Stale));
+    assert_eq!(lab.sfu.offer_in_flight(page.transport).unwrap().unwrap().0, second);
     let answer = page.answer(&mut lab, &offer);
-    assert_eq!(lab.sfu.handle_answer(page.session, second, &answer, lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.handle_answer(page.transport, second, &answer, lab.now), Ok(Answered::Applied));
     page.drain(&mut lab);
     assert_eq!(published(&lab).len(), 2, "the microphone goes on as it was");
-    assert_eq!(lab.sfu.set_slots(page.session, 1, 1), Ok(()));
+    assert_eq!(lab.sfu.set_slots(page.transport, 1, 1), Ok(()));
     assert_eq!(page.offer(&mut lab), None, "nothing changed");
-    assert_eq!(lab.sfu.set_slots(page.session, 0, 129), Err(Error::Limit("session_slots_max")));
+    assert_eq!(lab.sfu.set_slots(page.transport, 0, 129), Err(Error::Limit("transport_slots_max")));
 }
 
 /// With what is drawn by chance put aside.
@@ -116,9 +116,9 @@ fn an_offer_of_all_codecs_is_the_golden_one() {
     use plenary_rtp::payload::Codec::{Av1, H264, Opus, Vp8, Vp9};
     let mut lab = Lab::with(super::page::room(&[Vp8, H264, Vp9, Av1, Opus]));
     let mut page = Page::enter(&mut lab);
-    lab.sfu.ask_to_publish(page.session, microphone()).unwrap();
-    lab.sfu.ask_to_publish(page.session, camera()).unwrap();
-    lab.sfu.set_slots(page.session, 1, 1).unwrap();
+    lab.sfu.ask_to_publish(page.transport, microphone()).unwrap();
+    lab.sfu.ask_to_publish(page.transport, camera()).unwrap();
+    lab.sfu.set_slots(page.transport, 1, 1).unwrap();
     let (_, offer) = page.offer(&mut lab).unwrap();
     assert!(offer.lines().count() > 100 && offer.ends_with("\r\n"));
     let golden = include_str!("../../golden/offer.sdp");

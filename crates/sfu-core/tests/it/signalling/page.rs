@@ -12,7 +12,7 @@ use plenary_sdp::{
     Codec, Description, Direction, ExtMap, ExtensionId, Fingerprint, HashFunction, IcePwd, IceUfrag, Limits, Media,
     MediaKind, Mid, Origin, PayloadType, Rid, Simulcast, Text, Token, Word,
 };
-use plenary_sfu_core::{Answered, Event, Kind, PublishRequest, RoomConfig, SessionId};
+use plenary_sfu_core::{Answered, Event, Kind, PublishRequest, RoomConfig, SessionId, TransportId};
 use plenary_transport::{Parameters, Setup, Transport};
 
 use crate::lab::Lab;
@@ -22,6 +22,7 @@ pub(super) struct Page {
     /// Its number in the laboratory.
     pub(super) number: usize,
     pub(super) session: SessionId,
+    pub(super) transport: TransportId,
     /// What it takes.
     pub(super) codecs: Vec<LocalCodec>,
     /// Its first payload type of video, where it offers.
@@ -56,14 +57,33 @@ impl Page {
 
     pub(super) fn with(lab: &mut Lab, codecs: &[(&str, &str)]) -> Self {
         let number = lab.enter();
+        Self::of(lab, number, codecs)
+    }
+
+    /// The same one over another transport.
+    pub(super) fn again(&self, lab: &mut Lab) -> Self {
+        let number = lab.enter_again(self.session);
+        Self::of(lab, number, &[OPUS, VP8])
+    }
+
+    fn of(lab: &Lab, number: usize, codecs: &[(&str, &str)]) -> Self {
         let local = |(format, parameters): &(&str, &str)| {
             let is_audio = format.starts_with("opus");
             let make = if is_audio { LocalCodec::audio } else { LocalCodec::video };
             make(format, parameters).unwrap()
         };
         let codecs = codecs.iter().map(local).collect();
-        let session = lab.clients[number].session;
-        Self { number, session, codecs, payload_types_from: 96, sends: true, negotiated: None, offers: Vec::new() }
+        let (session, transport) = (lab.clients[number].session, lab.clients[number].id);
+        Self {
+            number,
+            session,
+            transport,
+            codecs,
+            payload_types_from: 96,
+            sends: true,
+            negotiated: None,
+            offers: Vec::new(),
+        }
     }
 
     /// The newest offer for this page, if there is one that it has not seen.
@@ -72,7 +92,7 @@ impl Page {
             lab.events.push(event);
         }
         let mut offers = lab.events.iter().filter_map(|event| match event {
-            Event::Offer { session, version, sdp } if *session == self.session => Some((*version, sdp.clone())),
+            Event::Offer { transport, version, sdp } if *transport == self.transport => Some((*version, sdp.clone())),
             _ => None,
         });
         let last = offers.next_back()?;
@@ -85,7 +105,7 @@ impl Page {
     pub(super) fn settle(&mut self, lab: &mut Lab) -> Option<u64> {
         let (version, offer) = self.offer(lab)?;
         let answer = self.answer(lab, &offer);
-        let taken = lab.sfu.handle_answer(self.session, version, &answer, lab.now).expect(&answer);
+        let taken = lab.sfu.handle_answer(self.transport, version, &answer, lab.now).expect(&answer);
         assert_eq!(taken, Answered::Applied);
         self.drain(lab);
         Some(version)

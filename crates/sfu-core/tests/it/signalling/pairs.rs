@@ -11,7 +11,7 @@ use crate::lab::Lab;
 fn slots_of_one_number_share_a_stream() {
     let mut lab = Lab::new();
     let mut page = Page::enter(&mut lab);
-    lab.sfu.set_slots(page.session, 2, 3).unwrap();
+    lab.sfu.set_slots(page.transport, 2, 3).unwrap();
     let streams = |offer: &str| -> Vec<String> {
         let offer = Description::parse(offer, &Limits::default()).unwrap();
         let msid = |media: &plenary_sdp::Media| media.msids().next().unwrap().to_string();
@@ -20,8 +20,8 @@ fn slots_of_one_number_share_a_stream() {
     let (version, offer) = page.offer(&mut lab).unwrap();
     assert_eq!(streams(&offer), ["s0 a0", "s1 a1", "s0 v0", "s1 v1", "s2 v2"]);
     let answer = page.answer(&mut lab, &offer);
-    let _ = lab.sfu.handle_answer(page.session, version, &answer, lab.now).unwrap();
-    lab.sfu.set_slots(page.session, 3, 3).unwrap();
+    let _ = lab.sfu.handle_answer(page.transport, version, &answer, lab.now).unwrap();
+    lab.sfu.set_slots(page.transport, 3, 3).unwrap();
     let (_, offer) = page.offer(&mut lab).unwrap();
     assert_eq!(streams(&offer)[5..], ["s2 a2"]);
 }
@@ -32,13 +32,13 @@ fn three(audio: u16, video: u16) -> (Lab, Page, Vec<TrackId>) {
     let mut lab = Lab::new();
     for _ in 0..2 {
         let mut page = Page::enter(&mut lab);
-        lab.sfu.ask_to_publish(page.session, microphone()).unwrap();
-        lab.sfu.ask_to_publish(page.session, camera()).unwrap();
+        lab.sfu.ask_to_publish(page.transport, microphone()).unwrap();
+        lab.sfu.ask_to_publish(page.transport, camera()).unwrap();
         page.settle(&mut lab).unwrap();
     }
     let tracks = published(&lab).into_iter().map(|(_, track)| track).collect();
     let mut watcher = Page::enter(&mut lab);
-    lab.sfu.set_slots(watcher.session, audio, video).unwrap();
+    lab.sfu.set_slots(watcher.transport, audio, video).unwrap();
     watcher.settle(&mut lab).unwrap();
     (lab, watcher, tracks)
 }
@@ -95,13 +95,13 @@ fn what_is_beside_is_told_when_the_step_is_lost() {
 fn a_hundred_idle_slots_are_one_offer() {
     let mut lab = Lab::new();
     let mut page = Page::enter(&mut lab);
-    lab.sfu.set_slots(page.session, 3, 100).unwrap();
+    lab.sfu.set_slots(page.transport, 3, 100).unwrap();
     let (version, offer) = page.offer(&mut lab).unwrap();
     let described = Description::parse(&offer, &Limits::default()).unwrap();
     assert_eq!(described.media.len(), 103);
     // Without both of these, RTX repairs nothing in Firefox.
     assert_eq!(offer.matches("a=ssrc-group:FID ").count(), 100);
     let answer = page.answer(&mut lab, &offer);
-    let _ = lab.sfu.handle_answer(page.session, version, &answer, lab.now).unwrap();
+    let _ = lab.sfu.handle_answer(page.transport, version, &answer, lab.now).unwrap();
     assert!(page.offer(&mut lab).is_none(), "nothing more is to be agreed on");
 }

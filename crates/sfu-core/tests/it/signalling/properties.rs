@@ -73,7 +73,7 @@ fn run(steps: &[Step]) {
     let mut page = Page::enter(&mut lab);
     let (mut places, mut mids) = (Places::default(), Vec::new());
     // A page whose sections are all rejected has no transport any more: one stays.
-    lab.sfu.set_slots(page.session, 1, 0).unwrap();
+    lab.sfu.set_slots(page.transport, 1, 0).unwrap();
     places.version = page.settle(&mut lab).unwrap();
     let mut in_flight: Option<(u64, String)> = None;
     let mut late: Option<(u64, String)> = None;
@@ -82,18 +82,18 @@ fn run(steps: &[Step]) {
         match step {
             Step::Ask(sound) => {
                 let request = if *sound { microphone() } else { camera() };
-                mids.extend(lab.sfu.ask_to_publish(page.session, request));
+                mids.extend(lab.sfu.ask_to_publish(page.transport, request));
             }
             Step::Stop(at) if !mids.is_empty() => {
                 let mid = mids.swap_remove(usize::from(*at) % mids.len());
-                lab.sfu.stop_publishing(page.session, &mid, lab.now).unwrap();
+                lab.sfu.stop_publishing(page.transport, &mid, lab.now).unwrap();
                 stopped.insert(mid);
             }
             Step::Stop(_) => {}
             Step::Slots(audio, video) => {
-                lab.sfu.set_slots(page.session, (*audio).into(), (*video).into()).unwrap();
+                lab.sfu.set_slots(page.transport, (*audio).into(), (*video).into()).unwrap();
             }
-            Step::Restart => lab.sfu.restart_ice(page.session, lab.now).unwrap(),
+            Step::Restart => lab.sfu.restart_ice(page.transport, lab.now).unwrap(),
             Step::Fetch => {
                 if let Some((version, text)) = page.offer(&mut lab) {
                     assert_eq!(in_flight, None, "two in flight");
@@ -107,7 +107,7 @@ fn run(steps: &[Step]) {
                 if let Some((version, text)) = in_flight.take() {
                     page.sends = *sends;
                     let answer = page.answer(&mut lab, &text);
-                    let taken = lab.sfu.handle_answer(page.session, version, &answer, lab.now);
+                    let taken = lab.sfu.handle_answer(page.transport, version, &answer, lab.now);
                     assert_eq!(taken, Ok(Answered::Applied), "{text}\n{answer}");
                     let answered = Description::parse(&answer, &Limits::default()).unwrap();
                     for (place, media) in places.last.iter_mut().zip(&answered.media) {
@@ -119,15 +119,15 @@ fn run(steps: &[Step]) {
             }
             Step::Late => {
                 if let Some((version, answer)) = &late {
-                    let taken = lab.sfu.handle_answer(page.session, *version, answer, lab.now);
+                    let taken = lab.sfu.handle_answer(page.transport, *version, answer, lab.now);
                     assert_eq!(taken, Ok(Answered::Stale));
                 }
             }
             Step::Garbage => {
                 let version = in_flight.as_ref().map_or(places.version, |(version, _)| *version);
-                let taken = lab.sfu.handle_answer(page.session, version, "v=0\r\n", lab.now);
+                let taken = lab.sfu.handle_answer(page.transport, version, "v=0\r\n", lab.now);
                 assert_eq!(taken.is_err(), in_flight.is_some(), "{taken:?}");
-                assert!(lab.sfu.handle_offer(page.session, "v=0\r\n", lab.now).is_err());
+                assert!(lab.sfu.handle_offer(page.transport, "v=0\r\n", lab.now).is_err());
             }
             Step::Offer(sends, restarts) => {
                 offer(&mut lab, &mut page, &mut places, in_flight.is_some(), (*sends, *restarts));
@@ -157,7 +157,7 @@ fn offer(lab: &mut Lab, page: &mut Page, places: &mut Places, is_in_flight: bool
     let direction = if sends { Direction::SendOnly } else { Direction::RecvOnly };
     let is_glare = is_in_flight || unseen;
     let text = page.make_offer(lab, &[(kind, direction)], restarts && !is_glare);
-    match lab.sfu.handle_offer(page.session, &text, lab.now) {
+    match lab.sfu.handle_offer(page.transport, &text, lab.now) {
         Err(NegotiationError::Glare) => assert!(is_glare, "nothing was in flight"),
         Ok(answer) => {
             assert!(!is_glare);
@@ -223,8 +223,8 @@ fn mangled(text: &str, changes: &[Change]) -> String {
 
 /// After whatever was taken, the engine can offer, and its offer can be read.
 fn can_offer(lab: &mut Lab, page: &mut Page) {
-    lab.sfu.ask_to_publish(page.session, microphone()).unwrap();
-    let before = lab.sfu.offer_in_flight(page.session).unwrap();
+    lab.sfu.ask_to_publish(page.transport, microphone()).unwrap();
+    let before = lab.sfu.offer_in_flight(page.transport).unwrap();
     let offer = page.offer(lab).map(|(_, text)| text).or_else(|| before.map(|(_, text)| text));
     let offer = offer.expect("there is something to offer");
     Description::parse(&offer, &Limits::default()).expect(&offer);
@@ -243,16 +243,16 @@ proptest! {
         let mut lab = Lab::new();
         let mut page = Page::enter(&mut lab);
         for request in [microphone(), camera()] {
-            lab.sfu.ask_to_publish(page.session, request).unwrap();
+            lab.sfu.ask_to_publish(page.transport, request).unwrap();
         }
-        lab.sfu.set_slots(page.session, 1, 2).unwrap();
+        lab.sfu.set_slots(page.transport, 1, 2).unwrap();
         let (version, offer) = page.offer(&mut lab).unwrap();
         let answer = if changes.len() % 2 == 0 { chromium(&offer, &WRITER) } else { firefox(&offer, &WRITER) };
-        if lab.sfu.handle_answer(page.session, version, &mangled(&answer, &changes), lab.now).is_err() {
+        if lab.sfu.handle_answer(page.transport, version, &mangled(&answer, &changes), lab.now).is_err() {
             page.drain(&mut lab);
-            prop_assert_eq!(lab.sfu.offer_in_flight(page.session), Ok(Some((version, offer))));
+            prop_assert_eq!(lab.sfu.offer_in_flight(page.transport), Ok(Some((version, offer))));
             prop_assert_eq!(lab.sfu.tracks(lab.room).unwrap().count(), 0);
-            let taken = lab.sfu.handle_answer(page.session, version, &answer, lab.now);
+            let taken = lab.sfu.handle_answer(page.transport, version, &answer, lab.now);
             prop_assert_eq!(taken, Ok(Answered::Applied));
             prop_assert_eq!(lab.sfu.tracks(lab.room).unwrap().count(), 2);
         }
@@ -264,13 +264,13 @@ proptest! {
         let mut lab = Lab::new();
         let mut page = Page::enter(&mut lab);
         let offer = if is_firefox { FIREFOX } else { CHROMIUM };
-        let taken = lab.sfu.handle_offer(page.session, &mangled(offer, &changes), lab.now);
+        let taken = lab.sfu.handle_offer(page.transport, &mangled(offer, &changes), lab.now);
         match taken {
             Ok(answer) => prop_assert!(Description::parse(&answer, &Limits::default()).is_ok(), "{}", answer),
             Err(_) => {
                 page.drain(&mut lab);
                 prop_assert_eq!(lab.sfu.tracks(lab.room).unwrap().count(), 0);
-                prop_assert!(lab.sfu.handle_offer(page.session, offer, lab.now).is_ok());
+                prop_assert!(lab.sfu.handle_offer(page.transport, offer, lab.now).is_ok());
                 prop_assert_eq!(lab.sfu.tracks(lab.room).unwrap().count(), 2);
             }
         }

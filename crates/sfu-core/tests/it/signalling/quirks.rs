@@ -31,7 +31,7 @@ fn every_quirk_names_its_test() {
 fn slots_are_signalled_with_their_rtx() {
     let mut lab = Lab::new();
     let mut page = Page::enter(&mut lab);
-    lab.sfu.set_slots(page.session, 1, 2).unwrap();
+    lab.sfu.set_slots(page.transport, 1, 2).unwrap();
     let (_, offer) = page.offer(&mut lab).unwrap();
     let description = Description::parse(&offer, &Limits::default()).unwrap();
     let mut all = Vec::new();
@@ -51,7 +51,7 @@ fn slots_are_signalled_with_their_rtx() {
 fn a_camera_is_asked_for_with_the_smallest_encoding_first() {
     let mut lab = Lab::new();
     let mut page = Page::enter(&mut lab);
-    let mid = lab.sfu.ask_to_publish(page.session, camera()).unwrap();
+    let mid = lab.sfu.ask_to_publish(page.transport, camera()).unwrap();
     let (_, offer) = page.offer(&mut lab).unwrap();
     let section = section(&offer, &mid);
     assert!(
@@ -64,7 +64,7 @@ fn a_camera_is_asked_for_with_the_smallest_encoding_first() {
 fn an_offer_of_chromium_is_answered_without_red() {
     let mut lab = Lab::new();
     let page = Page::enter(&mut lab);
-    let answer = lab.sfu.handle_offer(page.session, CHROMIUM, lab.now).unwrap();
+    let answer = lab.sfu.handle_offer(page.transport, CHROMIUM, lab.now).unwrap();
     assert!(!answer.contains("red/") && !answer.contains("ulpfec") && !answer.contains("goog-remb"), "{answer}");
     assert!(answer.contains("m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"));
     assert!(answer.contains("m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n"));
@@ -85,8 +85,8 @@ fn an_offer_of_chromium_is_answered_without_red() {
 fn header_extensions_are_numbered_as_firefox_does() {
     let mut lab = Lab::new();
     let mut page = Page::enter(&mut lab);
-    lab.sfu.ask_to_publish(page.session, microphone()).unwrap();
-    lab.sfu.ask_to_publish(page.session, camera()).unwrap();
+    lab.sfu.ask_to_publish(page.transport, microphone()).unwrap();
+    lab.sfu.ask_to_publish(page.transport, camera()).unwrap();
     let (_, offer) = page.offer(&mut lab).unwrap();
     let maps = |text: &str| -> Vec<(String, u8)> {
         let description = Description::parse(text, &Limits::default()).unwrap();
@@ -113,11 +113,11 @@ fn header_extensions_are_numbered_as_firefox_does() {
 
 fn answered_by(browser: impl Fn(&str) -> String, lab: &mut Lab) -> (Page, Vec<(String, TrackId)>) {
     let mut page = Page::enter(lab);
-    lab.sfu.ask_to_publish(page.session, microphone()).unwrap();
-    lab.sfu.ask_to_publish(page.session, camera()).unwrap();
-    lab.sfu.set_slots(page.session, 1, 2).unwrap();
+    lab.sfu.ask_to_publish(page.transport, microphone()).unwrap();
+    lab.sfu.ask_to_publish(page.transport, camera()).unwrap();
+    lab.sfu.set_slots(page.transport, 1, 2).unwrap();
     let (version, offer) = page.offer(lab).unwrap();
-    assert_eq!(lab.sfu.handle_answer(page.session, version, &browser(&offer), lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &browser(&offer), lab.now), Ok(Answered::Applied));
     page.drain(lab);
     let tracks = published(lab);
     (page, tracks)
@@ -140,10 +140,10 @@ fn firefox_publishes_a_simulcast_with_ssrcs_of_unknown_rids() {
     assert_eq!(lab.sfu.track(*sound).unwrap().codec, Codec::Opus);
     assert_eq!(lab.sfu.track(*picture).unwrap().rids, ["q", "h", "f"].map(|rid| Some(rid.to_owned())));
     // Once more, with nothing new but a slot: what is published goes on.
-    lab.sfu.set_slots(page.session, 1, 3).unwrap();
+    lab.sfu.set_slots(page.transport, 1, 3).unwrap();
     let (version, offer) = page.offer(&mut lab).unwrap();
     let answer = firefox(&offer, &WRITER);
-    assert_eq!(lab.sfu.handle_answer(page.session, version, &answer, lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &answer, lab.now), Ok(Answered::Applied));
     page.drain(&mut lab);
     assert_eq!(published(&lab), tracks);
 }
@@ -152,7 +152,7 @@ fn firefox_publishes_a_simulcast_with_ssrcs_of_unknown_rids() {
 fn a_codec_that_the_subscriber_left_out_is_told() {
     let mut lab = Lab::with(room(&[Codec::H264, Codec::Vp8, Codec::Opus]));
     let mut publisher = Page::with(&mut lab, &[H264, OPUS]);
-    let mid = lab.sfu.ask_to_publish(publisher.session, camera()).unwrap();
+    let mid = lab.sfu.ask_to_publish(publisher.transport, camera()).unwrap();
     publisher.settle(&mut lab).unwrap();
     let (published_in, track) = published(&lab).remove(0);
     assert_eq!((published_in, lab.sfu.track(track).unwrap().codec), (mid, Codec::H264));
@@ -161,7 +161,7 @@ fn a_codec_that_the_subscriber_left_out_is_told() {
     assert_eq!(lab.sfu.subscribe(early.session, track, lab.now), Err(Error::NoCommonCodec));
 
     let mut late = Page::with(&mut lab, &[VP8, OPUS]);
-    lab.sfu.set_slots(late.session, 0, 1).unwrap();
+    lab.sfu.set_slots(late.transport, 0, 1).unwrap();
     let waits = lab.sfu.subscribe(late.session, track, lab.now).unwrap();
     late.settle(&mut lab).unwrap();
     assert!(lab.events.contains(&Event::NoCommonCodec(waits)), "it came before the answer");
@@ -171,9 +171,9 @@ fn a_codec_that_the_subscriber_left_out_is_told() {
 fn an_offer_of_firefox_fixes_the_numbers_of_ours() {
     let mut lab = Lab::with(room(&[Codec::Vp8, Codec::H264, Codec::Vp9, Codec::Av1, Codec::Opus]));
     let mut page = Page::enter(&mut lab);
-    let answer = lab.sfu.handle_offer(page.session, FIREFOX, lab.now).unwrap();
+    let answer = lab.sfu.handle_offer(page.transport, FIREFOX, lab.now).unwrap();
     assert!(answer.contains("m=video 9 UDP/TLS/RTP/SAVPF 120 124 121 125 99 100\r\n"), "{answer}");
-    lab.sfu.set_slots(page.session, 1, 1).unwrap();
+    lab.sfu.set_slots(page.transport, 1, 1).unwrap();
     let (_, offer) = page.offer(&mut lab).unwrap();
     // AV1 is 99 and 100 there: H.264 moves on. Theirs are 120 to 125, 99, 100 for video, 109, 9, 0, 8, 101 for audio.
     let video = section(&offer, "v0");

@@ -13,7 +13,9 @@ use crate::lab::{Lab, ms};
 
 fn unpublished(lab: &Lab, page: &Page) -> Vec<(String, bool)> {
     let events = lab.events.iter().filter_map(|event| match event {
-        Event::Unpublished { session, mid, track } if *session == page.session => Some((mid.clone(), track.is_some())),
+        Event::Unpublished { session, mid, track, .. } if *session == page.session => {
+            Some((mid.clone(), track.is_some()))
+        }
         _ => None,
     });
     events.collect()
@@ -34,24 +36,24 @@ fn a_section_that_is_stopped_is_used_again() {
     let mut lab = Lab::new();
     let mut page = Page::enter(&mut lab);
     let [microphone_mid, camera_mid] =
-        [microphone(), camera()].map(|it| lab.sfu.ask_to_publish(page.session, it).unwrap());
-    lab.sfu.set_slots(page.session, 1, 1).unwrap();
+        [microphone(), camera()].map(|it| lab.sfu.ask_to_publish(page.transport, it).unwrap());
+    lab.sfu.set_slots(page.transport, 1, 1).unwrap();
     page.settle(&mut lab).unwrap();
     assert_eq!(published(&lab).len(), 2);
-    lab.sfu.stop_publishing(page.session, &microphone_mid, lab.now).unwrap();
-    assert_eq!(lab.sfu.stop_publishing(page.session, &microphone_mid, lab.now), Err(Error::NoSection));
+    lab.sfu.stop_publishing(page.transport, &microphone_mid, lab.now).unwrap();
+    assert_eq!(lab.sfu.stop_publishing(page.transport, &microphone_mid, lab.now), Err(Error::NoSection));
     assert_eq!(lab.sfu.tracks(lab.room).unwrap().count(), 1, "at once");
     // What is asked for before the answer has the next place: this one is not free yet.
     let (version, offer) = page.offer(&mut lab).unwrap();
     assert_eq!(m_lines(&offer), ["(p0)", "p1", "a0", "v0"]);
     let screen = PublishRequest { stream: "screen".into(), ..camera() };
-    let screen_mid = lab.sfu.ask_to_publish(page.session, screen).unwrap();
+    let screen_mid = lab.sfu.ask_to_publish(page.transport, screen).unwrap();
     let answer = page.answer(&mut lab, &offer);
-    assert_eq!(lab.sfu.handle_answer(page.session, version, &answer, lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &answer, lab.now), Ok(Answered::Applied));
     let (version, offer) = page.offer(&mut lab).unwrap();
     assert_eq!(m_lines(&offer), [&screen_mid, &camera_mid, "a0", "v0"]);
     let answer = page.answer(&mut lab, &offer);
-    assert_eq!(lab.sfu.handle_answer(page.session, version, &answer, lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &answer, lab.now), Ok(Answered::Applied));
     page.drain(&mut lab);
     assert_eq!(published(&lab).last().unwrap().0, screen_mid);
     assert_eq!(unpublished(&lab, &page), [], "the caller did it");
@@ -61,14 +63,14 @@ fn a_section_that_is_stopped_is_used_again() {
 fn a_request_is_withdrawn_before_and_while_it_is_offered() {
     let mut lab = Lab::new();
     let mut page = Page::enter(&mut lab);
-    let first = lab.sfu.ask_to_publish(page.session, microphone()).unwrap();
-    lab.sfu.stop_publishing(page.session, &first, lab.now).unwrap();
+    let first = lab.sfu.ask_to_publish(page.transport, microphone()).unwrap();
+    lab.sfu.stop_publishing(page.transport, &first, lab.now).unwrap();
     assert_eq!(page.offer(&mut lab), None, "there is nothing to say");
-    let second = lab.sfu.ask_to_publish(page.session, camera()).unwrap();
+    let second = lab.sfu.ask_to_publish(page.transport, camera()).unwrap();
     let (version, offer) = page.offer(&mut lab).unwrap();
-    lab.sfu.stop_publishing(page.session, &second, lab.now).unwrap();
+    lab.sfu.stop_publishing(page.transport, &second, lab.now).unwrap();
     let answer = page.answer(&mut lab, &offer);
-    assert_eq!(lab.sfu.handle_answer(page.session, version, &answer, lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &answer, lab.now), Ok(Answered::Applied));
     let (_, offer) = page.offer(&mut lab).unwrap();
     assert_eq!(m_lines(&offer), [format!("({second})")]);
     assert_eq!(published(&lab), []);
@@ -79,9 +81,9 @@ fn what_a_client_rejects_or_holds_is_told() {
     let mut lab = Lab::new();
     let mut page = Page::enter(&mut lab);
     for request in [microphone(), camera()] {
-        lab.sfu.ask_to_publish(page.session, request).unwrap();
+        lab.sfu.ask_to_publish(page.transport, request).unwrap();
     }
-    lab.sfu.set_slots(page.session, 1, 2).unwrap();
+    lab.sfu.set_slots(page.transport, 1, 2).unwrap();
     let (version, offer) = page.offer(&mut lab).unwrap();
     // The microphone is not given, the camera not now, and the last slot not at all.
     let [reject, hold] = [("0", "a=inactive"), ("9", "a=inactive")];
@@ -94,17 +96,17 @@ fn what_a_client_rejects_or_holds_is_told() {
             .replace("a=recvonly", direction);
     }
     let answer = sections.join("m=");
-    assert_eq!(lab.sfu.handle_answer(page.session, version, &answer, lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &answer, lab.now), Ok(Answered::Applied));
     page.drain(&mut lab);
     assert_eq!(published(&lab), []);
     assert_eq!(unpublished(&lab, &page), [("p0".to_owned(), false), ("p1".to_owned(), false)]);
     assert_eq!(page.offer(&mut lab), None, "it is not asked again by itself");
     // The camera comes with the next answer, whatever that was for; the slot that was rejected is made anew.
-    lab.sfu.set_slots(page.session, 2, 2).unwrap();
+    lab.sfu.set_slots(page.transport, 2, 2).unwrap();
     let (version, offer) = page.offer(&mut lab).unwrap();
     assert_eq!(m_lines(&offer), ["a1", "p1", "a0", "v0", "v2"], "places that were rejected are used again");
     let answer = chromium(&offer, &WRITER);
-    assert_eq!(lab.sfu.handle_answer(page.session, version, &answer, lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &answer, lab.now), Ok(Answered::Applied));
     page.drain(&mut lab);
     assert_eq!(published(&lab).len(), 1);
     // And is taken away by the client, in an offer of its own.
@@ -114,7 +116,7 @@ fn what_a_client_rejects_or_holds_is_told() {
     sections[0] = sections[0].replace(" p1 ", " ");
     sections[2] = sections[2].replacen(" 9 ", " 0 ", 1);
     let stopped = sections.join("m=").replace("a=x-ufrag:", "a=ice-ufrag:");
-    lab.sfu.handle_offer(page.session, &stopped, lab.now).unwrap();
+    lab.sfu.handle_offer(page.transport, &stopped, lab.now).unwrap();
     page.drain(&mut lab);
     assert_eq!(unpublished(&lab, &page).last(), Some(&("p1".to_owned(), true)));
     assert_eq!(lab.sfu.tracks(lab.room).unwrap().count(), 0);
@@ -124,33 +126,33 @@ fn what_a_client_rejects_or_holds_is_told() {
 fn ice_restarts_by_the_next_offer_and_media_goes_on() {
     let mut lab = Lab::new();
     let mut page = Page::enter(&mut lab);
-    lab.sfu.set_slots(page.session, 0, 1).unwrap();
+    lab.sfu.set_slots(page.transport, 0, 1).unwrap();
     page.settle(&mut lab).unwrap();
     lab.connect(page.number);
     let ufrag = |offer: &str| offer.lines().find(|line| line.starts_with("a=ice-ufrag:")).unwrap().to_owned();
     let before = ufrag(&page.offers[0].1);
     // While an offer is in flight: that one stands as it is.
-    lab.sfu.set_slots(page.session, 0, 2).unwrap();
+    lab.sfu.set_slots(page.transport, 0, 2).unwrap();
     let (version, offer) = page.offer(&mut lab).unwrap();
-    lab.sfu.restart_ice(page.session, lab.now).unwrap();
+    lab.sfu.restart_ice(page.transport, lab.now).unwrap();
     assert_eq!(ufrag(&offer), before);
     let answer = page.answer(&mut lab, &offer);
-    assert_eq!(lab.sfu.handle_answer(page.session, version, &answer, lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &answer, lab.now), Ok(Answered::Applied));
     let (version, offer) = page.offer(&mut lab).unwrap();
     assert_ne!(ufrag(&offer), before);
     let answer = page.answer(&mut lab, &offer);
-    assert_eq!(lab.sfu.handle_answer(page.session, version, &answer, lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &answer, lab.now), Ok(Answered::Applied));
     lab.run(ms(500));
-    let ice = lab.sfu.transport(page.session).unwrap().ice();
+    let ice = lab.sfu.transport(page.transport).unwrap().ice();
     assert_eq!(ice.state(), plenary_ice::State::Completed);
     assert_eq!(page.offer(&mut lab), None);
     // By the client.
     let offer = page.make_offer(&mut lab, &[], true);
-    let answer = lab.sfu.handle_offer(page.session, &offer, lab.now).unwrap();
+    let answer = lab.sfu.handle_offer(page.transport, &offer, lab.now).unwrap();
     assert_ne!(ufrag(&answer), before);
     page.take_answer(&mut lab, &offer, &answer);
     lab.run(ms(500));
-    let ice = lab.sfu.transport(page.session).unwrap().ice();
+    let ice = lab.sfu.transport(page.transport).unwrap().ice();
     assert_eq!(
         (ice.state(), lab.clients[page.number].transport.ice().state()),
         (plenary_ice::State::Completed, plenary_ice::State::Completed)
@@ -161,15 +163,15 @@ fn ice_restarts_by_the_next_offer_and_media_goes_on() {
 fn a_restart_that_was_not_offered_yet_comes_before_a_clients_offer() {
     let mut lab = Lab::new();
     let mut page = Page::enter(&mut lab);
-    lab.sfu.set_slots(page.session, 0, 1).unwrap();
+    lab.sfu.set_slots(page.transport, 0, 1).unwrap();
     page.settle(&mut lab).unwrap();
     lab.connect(page.number);
     let offer = page.make_offer(&mut lab, &[(Kind::Audio, SendOnly)], false);
-    lab.sfu.restart_ice(page.session, lab.now).unwrap();
-    assert_eq!(lab.sfu.handle_offer(page.session, &offer, lab.now), Err(plenary_sfu_core::NegotiationError::Glare));
+    lab.sfu.restart_ice(page.transport, lab.now).unwrap();
+    assert_eq!(lab.sfu.handle_offer(page.transport, &offer, lab.now), Err(plenary_sfu_core::NegotiationError::Glare));
     page.settle(&mut lab).unwrap();
     let offer = page.make_offer(&mut lab, &[], false);
-    assert!(lab.sfu.handle_offer(page.session, &offer, lab.now).is_ok());
+    assert!(lab.sfu.handle_offer(page.transport, &offer, lab.now).is_ok());
 }
 
 #[test]
@@ -177,7 +179,7 @@ fn a_client_may_offer_first_to_send_and_to_receive() {
     let mut lab = Lab::new();
     let mut publisher = Page::enter(&mut lab);
     let offer = publisher.make_offer(&mut lab, &[(Kind::Audio, SendRecv), (Kind::Video, SendOnly)], false);
-    let answer = lab.sfu.handle_offer(publisher.session, &offer, lab.now).unwrap();
+    let answer = lab.sfu.handle_offer(publisher.transport, &offer, lab.now).unwrap();
     publisher.take_answer(&mut lab, &offer, &answer);
     lab.connect(publisher.number);
     publisher.drain(&mut lab);
@@ -185,7 +187,7 @@ fn a_client_may_offer_first_to_send_and_to_receive() {
     assert_eq!(tracks.iter().map(|(mid, _)| mid.as_str()).collect::<Vec<_>>(), ["0", "1"]);
     let mut watcher = Page::enter(&mut lab);
     let offer = watcher.make_offer(&mut lab, &[(Kind::Video, RecvOnly), (Kind::Audio, RecvOnly)], false);
-    let answer = lab.sfu.handle_offer(watcher.session, &offer, lab.now).unwrap();
+    let answer = lab.sfu.handle_offer(watcher.transport, &offer, lab.now).unwrap();
     assert!(
         answer.contains("a=msid:s0 0\r\n") && answer.contains("a=msid:s0 1\r\n") && answer.contains("a=ssrc-group:FID")
     );
@@ -228,7 +230,7 @@ fn a_track_is_in_the_codec_that_its_packets_come_in() {
     let mut lab = Lab::with(room(&[Codec::H264, Codec::Vp8, Codec::Opus]));
     let mut publisher = Page::with(&mut lab, &[H264, VP8]);
     let single = PublishRequest { simulcast: false, ..camera() };
-    let mid = lab.sfu.ask_to_publish(publisher.session, single).unwrap();
+    let mid = lab.sfu.ask_to_publish(publisher.transport, single).unwrap();
     publisher.settle(&mut lab).unwrap();
     lab.connect(publisher.number);
     let (_, track) = published(&lab).remove(0);
@@ -237,11 +239,11 @@ fn a_track_is_in_the_codec_that_its_packets_come_in() {
     let mut both = Page::with(&mut lab, &[VP8, H264]);
     both.payload_types_from = 120;
     let offer = both.make_offer(&mut lab, &[(Kind::Video, RecvOnly)], false);
-    let answer = lab.sfu.handle_offer(both.session, &offer, lab.now).unwrap();
+    let answer = lab.sfu.handle_offer(both.transport, &offer, lab.now).unwrap();
     both.take_answer(&mut lab, &offer, &answer);
     lab.connect(both.number);
     let mut first = Page::with(&mut lab, &[H264]);
-    lab.sfu.set_slots(first.session, 0, 1).unwrap();
+    lab.sfu.set_slots(first.transport, 0, 1).unwrap();
     first.settle(&mut lab).unwrap();
     let [_, starved] = [&both, &first].map(|page| lab.sfu.subscribe(page.session, track, lab.now).unwrap());
     both.drain(&mut lab);
@@ -269,7 +271,7 @@ fn a_track_is_in_the_codec_that_its_packets_come_in() {
 fn feedback_names_a_stream_of_its_sender() {
     let mut lab = Lab::new();
     let mut page = Page::enter(&mut lab);
-    let mid = lab.sfu.ask_to_publish(page.session, camera()).unwrap();
+    let mid = lab.sfu.ask_to_publish(page.transport, camera()).unwrap();
     page.settle(&mut lab).unwrap();
     lab.connect(page.number);
     for (number, rid, ssrc) in [(7, "q", 11), (8, "h", 12)] {
@@ -289,8 +291,8 @@ fn feedback_names_a_stream_of_its_sender() {
 fn layers_are_known_by_what_packets_say() {
     let mut lab = Lab::new();
     let mut pages = [Page::enter(&mut lab), Page::enter(&mut lab)];
-    let mid = lab.sfu.ask_to_publish(pages[0].session, camera()).unwrap();
-    lab.sfu.set_slots(pages[1].session, 0, 1).unwrap();
+    let mid = lab.sfu.ask_to_publish(pages[0].transport, camera()).unwrap();
+    lab.sfu.set_slots(pages[1].transport, 0, 1).unwrap();
     for page in &mut pages {
         page.settle(&mut lab).unwrap();
         lab.connect(page.number);

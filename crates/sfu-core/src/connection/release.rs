@@ -9,7 +9,7 @@ use plenary_transport::Path;
 use plenary_wire::{Ecn, Limit, Transmit};
 use slotmap::SlotMap;
 
-use super::Session;
+use super::Connection;
 use crate::ids::TrackKey;
 use crate::slot::{Envelope, Next, Switched};
 use crate::track::Track;
@@ -35,7 +35,7 @@ impl Notes {
     }
 }
 
-/// What came of asking a peer's session for what it has to send.
+/// What came of asking a peer's connection for what it has to send.
 #[derive(Debug)]
 pub(crate) enum Release {
     /// This is to be sent.
@@ -59,7 +59,7 @@ pub(super) struct Repairs {
     queue: VecDeque<(u16, Retransmission)>,
 }
 
-impl Session {
+impl Connection {
     /// Queues what the peer's NACK asks for.
     pub(crate) fn handle_nack(&mut self, slot: u16, lost: impl IntoIterator<Item = plenary_rtp::SeqNo>, now: Instant) {
         let room = REPAIRS_MAX - self.repairs.queue.len();

@@ -1,6 +1,6 @@
 //! Slots that have something to send.
 
-/// Slots of a session at most.
+/// Slots of a transport at most.
 pub(crate) const SLOTS_MAX: usize = 256;
 
 /// A set of slots, in the order of their numbers: sound has the lower ones, and so comes first.

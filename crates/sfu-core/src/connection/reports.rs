@@ -9,7 +9,7 @@ use plenary_stream::{Departure, NtpClock, ReportWriter};
 use plenary_wire::{DataSize, Ecn, Limit, Transmit};
 use slotmap::SlotMap;
 
-use super::Session;
+use super::Connection;
 use crate::ids::TrackKey;
 use crate::track::{Kind, Track};
 
@@ -95,7 +95,7 @@ impl Arrivals {
     }
 }
 
-impl Session {
+impl Connection {
     /// When RTCP is due; `None` as long as there is no way to send it.
     pub(crate) fn reports_due(&mut self, now: Instant) -> Option<Instant> {
         if self.transport.profile().is_none() || self.transport.path().is_none() {

@@ -1,4 +1,4 @@
-//! Which of a session's tracks a packet belongs to.
+//! Which of a transport's tracks a packet belongs to.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use plenary_rtp::Ssrc;
 
 use crate::ids::TrackKey;
 
-/// SSRCs of a session at most: what it publishes, with retransmission. One that comes beyond them is not known.
+/// SSRCs of a transport at most: what is published over it, with retransmission. One that comes beyond them is not known.
 pub(crate) const SSRCS_MAX: usize = 128;
 
 /// What an SSRC carries.

@@ -1,0 +1,108 @@
+//! Which of the slots is best for a track, and which belong together.
+
+use plenary_rtp::payload::Codec;
+use slotmap::SlotMap;
+
+use super::Connection;
+use crate::error::Error;
+use crate::ids::TrackKey;
+use crate::slot::{Slot, SlotConfig};
+use crate::track::{Kind, Track};
+
+type Tracks = SlotMap<TrackKey, Track>;
+
+/// How well a free slot fits: the lower the better, then the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fit {
+    /// What belongs with the track is beside it.
+    Synced,
+    /// It may still come there.
+    Alone,
+    /// Something else is beside it.
+    Apart,
+}
+
+impl Connection {
+    /// Whether a slot for this kind takes the codec; `None` if there are no slots for it.
+    pub(crate) fn takes(&self, kind: Kind, codec: Codec) -> Option<bool> {
+        let slots = self.slots.iter().filter(|slot| slot.config.kind == kind && !slot.config.formats.is_empty());
+        let mut slots = slots.peekable();
+        slots.peek()?;
+        Some(slots.any(|slot| slot.format(codec).is_some()))
+    }
+
+    /// The slot of the other kind that shares its stream.
+    pub(crate) fn beside(&self, slot: u16) -> Option<u16> {
+        let own = &self.slots.get(usize::from(slot))?.config;
+        let pair = own.pair?;
+        let is_beside = |other: &Slot| other.config.pair == Some(pair) && other.config.kind != own.kind;
+        self.slots.iter().position(is_beside).map(|index| index as u16)
+    }
+
+    fn track_in<'t>(&self, slot: u16, tracks: &'t Tracks) -> Option<&'t Track> {
+        tracks.get(self.slots.get(usize::from(slot))?.source()?.track)
+    }
+
+    pub(crate) fn is_synced(&self, slot: u16, track: &Track, tracks: &Tracks) -> bool {
+        let other = self.beside(slot).and_then(|beside| self.track_in(beside, tracks));
+        other.is_some_and(|other| other.belongs_with(track))
+    }
+
+    /// A free slot for the track: beside what belongs with it, else where that may still come, else any.
+    pub(crate) fn best_slot(&self, track: &Track, tracks: &Tracks) -> Option<(Fit, u16)> {
+        let free = (0..).zip(&self.slots).filter(|(_, slot)| {
+            slot.config.kind == track.kind && slot.source().is_none() && slot.format(track.codec).is_some()
+        });
+        let fit = |index| match self.beside(index).and_then(|beside| self.track_in(beside, tracks)) {
+            Some(other) if other.belongs_with(track) => Fit::Synced,
+            None => Fit::Alone,
+            Some(_) => Fit::Apart,
+        };
+        free.map(|(index, _)| (fit(index), index)).min()
+    }
+
+    /// An audio slot, and the one that its sound should be in instead: beside its picture, where none that is in step is
+    /// driven away.
+    pub(crate) fn mispaired(&self, tracks: &Tracks) -> Option<(u16, u16)> {
+        (0..).zip(&self.slots).filter(|(_, slot)| slot.config.kind == Kind::Audio).find_map(|(from, slot)| {
+            let sound = self.track_in(from, tracks)?;
+            if slot.config.pair.is_none() || self.is_synced(from, sound, tracks) {
+                return None;
+            }
+            let is_its = |at: &u16| self.track_in(*at, tracks).is_some_and(|other| other.belongs_with(sound));
+            let picture = (0..self.slots.len() as u16).find(is_its)?;
+            let to = self.beside(picture).filter(|to| *to != from)?;
+            let there = self.track_in(to, tracks);
+            let takes = |at: u16, track: &Track| self.slots[usize::from(at)].format(track.codec).is_some();
+            let is_movable = there.is_none_or(|there| !self.is_synced(to, there, tracks) && takes(from, there));
+            (is_movable && takes(to, sound)).then_some((from, to))
+        })
+    }
+
+    /// Whether there may be such a slot beside those that there are.
+    pub(crate) fn check_slot(&self, config: &SlotConfig) -> Result<(), Error> {
+        let is_mid =
+            config.mid.is_empty() || plenary_rtp::extension::Mid::new(&config.mid).is_ok() && config.mid.len() <= 16;
+        let types = config.formats.iter().flat_map(|format| [Some(format.payload_type), format.rtx_payload_type]);
+        if !is_mid || types.flatten().any(|number| number > 127) {
+            return Err(Error::OutOfRange);
+        }
+        let ssrcs = |config: &SlotConfig| [Some(config.ssrc), config.rtx_ssrc];
+        let own = ssrcs(config);
+        let taken = self.slots.iter().any(|slot| {
+            let same_mid = !config.mid.is_empty() && slot.config.mid == config.mid;
+            same_mid || ssrcs(&slot.config).iter().flatten().any(|ssrc| own.contains(&Some(*ssrc)))
+        });
+        if taken || own[0] == own[1] { Err(Error::InUse) } else { Ok(()) }
+    }
+}
+
+impl Track {
+    /// Whether both are of one source, and to be played together.
+    fn belongs_with(&self, other: &Self) -> bool {
+        self.kind != other.kind
+            && self.session == other.session
+            && !self.stream.is_empty()
+            && self.stream == other.stream
+    }
+}
