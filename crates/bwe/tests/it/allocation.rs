@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use plenary_bwe::{ArrivalTime, Feedback, PacketReport, Purpose, SentPacket};
-use plenary_wire::{DataSize, Ecn};
+use plenary_bwe::{ArrivalTime, Feedback, Pacer, PacerConfig, PacketReport, Purpose, Rates, SentPacket, StreamId};
+use plenary_wire::{Bitrate, DataSize, Ecn};
 
 use super::controllers;
 
@@ -38,4 +38,32 @@ fn a_warm_controller_allocates_nothing() {
         let counted = allocation_counter::measure(|| run(20_000, 60_000));
         assert_eq!(counted.count_total, 0, "{name}");
     }
+}
+
+#[test]
+fn a_warm_pacer_allocates_nothing() {
+    let start = plenary_netsim::base();
+    let mut pacer = Pacer::new(PacerConfig::default(), start);
+    for stream in 0..50 {
+        let purpose = if stream < 5 { Purpose::Audio } else { Purpose::Video };
+        pacer.add_stream(StreamId(stream), purpose, stream >= 5).unwrap();
+    }
+    pacer.set_rates(&Rates::target(Bitrate::from_mbps(20)), start);
+    let mut run = |from: u64, to: u64| {
+        let mut granted = 0;
+        for frame in from..to {
+            let now = start + Duration::from_millis(frame);
+            let (stream, size) = (StreamId(frame as u32 % 50), DataSize::from_bytes(2400));
+            pacer.set_waiting(stream, size, now, now).unwrap();
+            while let Some(grant) = pacer.poll(now) {
+                pacer.handle_sent(&grant, 2, grant.size, now);
+                granted += 1;
+            }
+        }
+        granted
+    };
+    run(0, 1000);
+    let mut granted = 0;
+    let counted = allocation_counter::measure(|| granted = run(1000, 10_000));
+    assert_eq!((counted.count_total, granted >= 9000), (0, true), "{granted}");
 }

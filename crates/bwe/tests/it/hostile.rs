@@ -126,6 +126,8 @@ impl Peer {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn whatever_is_reported_the_target_is_within_its_limits(steps in vec(step(), 1..200)) {
         for (name, mut controller) in controllers() {
