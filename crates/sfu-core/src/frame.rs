@@ -17,6 +17,8 @@ pub(crate) struct Facts {
     pub(crate) ends_frame: bool,
     /// The first packet of a frame with which a decoder can begin.
     pub(crate) starts_key_frame: bool,
+    /// Of H.264 without a descriptor: several packets of an access unit say together that it is a key frame.
+    pub(crate) unit: Option<Unit>,
     pub(crate) numbers: Numbers,
     /// Where in the packet the dependency descriptor stands, and the frame number in it.
     pub(crate) descriptor: Option<(Range<u16>, u16)>,
@@ -30,6 +32,15 @@ pub(crate) struct Numbers {
     pub(crate) picture_id: Option<PictureId>,
     pub(crate) tl0_pic_idx: Option<u8>,
     pub(crate) key_idx: Option<u8>,
+}
+
+/// What of a beginning a packet of H.264 has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unit {
+    /// A sequence parameter set, without which nobody can decode a picture.
+    pub(crate) sps: bool,
+    /// The first slice of an IDR picture.
+    pub(crate) idr: bool,
 }
 
 impl Facts {
@@ -74,6 +85,7 @@ impl Facts {
             facts.ends_frame = header.end_of_frame;
             // Without the structure a receiver of the descriptor could not begin: such a key frame is none to it.
             facts.starts_key_frame = header.start_of_frame && header.structure_attached;
+            facts.unit = None;
         }
         Ok(facts)
     }
@@ -114,8 +126,10 @@ impl Facts {
                 };
                 self.numbers = Numbers { picture_id: descriptor.picture_id, tl0_pic_idx, key_idx: None };
             }
-            // Nobody can decode a picture without the parameter set, and a slice of it alone is none to begin with.
-            Codec::H264 => self.starts_key_frame = h264::Payload::parse(payload)?.contents().sps,
+            Codec::H264 => {
+                let h264::Contents { sps, idr, .. } = h264::Payload::parse(payload)?.contents();
+                (self.starts_key_frame, self.unit) = (false, Some(Unit { sps, idr }));
+            }
             Codec::Av1 | Codec::Opus => {}
         }
         Ok(())

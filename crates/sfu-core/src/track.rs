@@ -9,7 +9,7 @@ use plenary_rtp::payload::Codec;
 use plenary_rtp::{ClockRate, ExtendedSeqNo, Packet, RtpTime, Ssrc};
 use plenary_stream::{NackConfig, PictureRequest, PictureRequestConfig, ReceiveConfig, ReceiveStream};
 
-use crate::frame::Facts;
+use crate::frame::{Facts, Unit};
 use crate::ids::{SessionKey, SubscriptionKey, TransportKey};
 use crate::log::{Log, LogLimits, Position};
 use crate::slot::Format;
@@ -155,10 +155,13 @@ impl Layer {
 
     /// Keeps a packet, and says whether readers are to be told: the first since they were.
     pub(crate) fn append(&mut self, packet: &Packet<'_>, seq: ExtendedSeqNo, facts: Facts, now: Instant) -> bool {
-        let is_start = facts.starts_key_frame;
+        let (is_start, unit, timestamp) = (facts.starts_key_frame, facts.unit, packet.timestamp());
         let position = self.log.append(packet, seq, facts, now);
-        if is_start && self.kind == Kind::Video {
-            self.note_start(position, seq, packet.timestamp(), now);
+        let start = unit.and_then(|unit| self.start_of_access_unit(unit, (position, seq), timestamp));
+        if let Some((first, seq)) = start.or_else(|| is_start.then_some((position, seq)))
+            && self.kind == Kind::Video
+        {
+            self.note_start(first, seq, timestamp, now);
         }
         !std::mem::replace(&mut self.has_news, true)
     }
@@ -167,6 +170,30 @@ impl Layer {
     fn restart(&mut self) {
         self.log.clear();
         self.start = None;
+    }
+
+    /// The first packet of the access unit that this one is of, if a decoder can begin there: with a parameter set and an
+    /// IDR picture, in whatever packets.
+    fn start_of_access_unit(
+        &self,
+        unit: Unit,
+        (newest, seq): (Position, ExtendedSeqNo),
+        timestamp: RtpTime,
+    ) -> Option<(Position, ExtendedSeqNo)> {
+        let precedes_start = self.start.is_some_and(|start| start.timestamp == timestamp && seq < start.seq);
+        if !unit.sps && !unit.idr && !precedes_start {
+            return None;
+        }
+        let floor = self.log.start().max(newest.saturating_sub(REORDERED_MAX));
+        let (mut all, mut first) = (Unit::default(), (newest, seq));
+        for (position, entry) in (floor..).zip(self.log.from(floor)) {
+            let Some(unit) = entry.facts.unit.filter(|_| entry.timestamp == timestamp) else { continue };
+            all = Unit { sps: all.sps || unit.sps, idr: all.idr || unit.idr };
+            if entry.seq < first.1 {
+                first = (position, entry.seq);
+            }
+        }
+        (all.sps && all.idr).then_some(first)
     }
 
     fn note_start(&mut self, packet: Position, seq: ExtendedSeqNo, timestamp: RtpTime, arrived: Instant) {

@@ -1,6 +1,7 @@
 //! Slots before strict receivers of every codec: fed with what browsers sent and with what encoders might, through loss,
 //! reordering and repetition, over switches, pauses and changes of source.
 
+mod beginnings;
 mod bench;
 mod capture;
 mod clock;

@@ -34,7 +34,7 @@ impl Quality {
         {
             self.note_allocation(&allocation);
         }
-        if !facts.starts_key_frame {
+        if !facts.starts_key_frame && !facts.unit.is_some_and(|unit| unit.sps) {
             return;
         }
         if let Some((range, _)) = &facts.descriptor {

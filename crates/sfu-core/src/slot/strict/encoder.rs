@@ -15,6 +15,10 @@ pub(super) struct Style {
     pub(super) picture_ids: Option<bool>,
     /// H.264: the parameter sets stand in one packet.
     pub(super) aggregates: bool,
+    /// H.264: a packet of its own says that an access unit begins.
+    pub(super) delimits: bool,
+    /// H.264: parameter sets stand in front of all pictures.
+    pub(super) repeats_sets: bool,
 }
 
 /// One encoding of a track.
@@ -36,8 +40,7 @@ impl Encoder {
         self.timestamp = self.timestamp.wrapping_add(ticks);
         let parts = match self.style.codec {
             Codec::Opus => 1,
-            // Parameter sets and a picture.
-            Codec::H264 if is_key => parts.max(if self.style.aggregates { 2 } else { 3 }),
+            Codec::H264 => parts.max(self.lead(is_key).len() as u8 + 1),
             _ => parts,
         };
         (0..parts).map(|part| self.packet(is_key, part, parts)).collect()
@@ -112,17 +115,29 @@ impl Encoder {
         payload
     }
 
+    /// Beginnings of the H.264 packets in front of a picture.
+    fn lead(&self, is_key: bool) -> Vec<Vec<u8>> {
+        const SETS: [u8; 7] = [0x78, 0, 1, 0x67, 0, 1, 0x68];
+        let Style { aggregates, delimits, repeats_sets, .. } = self.style;
+        let mut lead = if delimits { vec![vec![0x09, 0x10]] } else { Vec::new() };
+        match aggregates {
+            _ if !is_key && !repeats_sets => {}
+            true => {
+                // The last of the aggregate has all that follows.
+                let len = 6 + self.filling(lead.len() as u8);
+                lead.push([&SETS[..], &[0, len as u8, 0x06]].concat());
+            }
+            false => lead.extend([vec![0x67], vec![0x68]]),
+        }
+        lead
+    }
+
     /// Beginnings of H.264 packets.
     fn units(&self, is_key: bool, part: u8) -> Vec<u8> {
-        const SETS: [u8; 8] = [0x78, 0, 1, 0x67, 0, 1, 0x68, 0];
-        match (is_key, part, self.style.aggregates) {
-            (true, 0, true) => [&SETS[..7], &[0, 6 + self.filling(part) as u8, 0x06]].concat(),
-            (true, 0, false) => vec![0x67],
-            (true, 1, false) => vec![0x68],
-            (true, ..) => vec![0x65, 0x80],
-            (false, 0, _) => vec![0x41, 0x80],
-            (false, ..) => vec![0x41, 0x00],
-        }
+        let mut lead = self.lead(is_key);
+        let slice = vec![if is_key { 0x65 } else { 0x41 }, if usize::from(part) == lead.len() { 0x80 } else { 0x00 }];
+        lead.push(slice.clone());
+        lead.into_iter().nth(part.into()).unwrap_or(slice)
     }
 
     fn write(&mut self, marker: bool, payload: &[u8], (descriptor, padding): (&[u8], u8)) -> Sent {

@@ -40,7 +40,7 @@ pub(super) fn frames(packets: &[Placed<'_>], opaque: bool) -> Vec<Frame> {
             continue;
         }
         let is_other_time = follows && last.is_some_and(|(_, timestamp)| timestamp != packet.timestamp());
-        let Bounds { starts, ends, is_key } = bounds(placed, is_other_time, opaque);
+        let Bounds { starts, ends, is_key } = bounds(placed, (last.is_none(), is_other_time), opaque);
         if starts {
             let (number, timestamp) = (*number, packet.timestamp());
             open = Some(Frame { number, timestamp, content: Vec::new(), is_key });
@@ -64,7 +64,7 @@ struct Bounds {
     is_key: bool,
 }
 
-fn bounds(placed: &Placed<'_>, is_other_time: bool, opaque: bool) -> Bounds {
+fn bounds(placed: &Placed<'_>, (is_first, is_other_time): (bool, bool), opaque: bool) -> Bounds {
     let (payload, marker) = (placed.packet.payload(), placed.packet.marker());
     if let Some(descriptor) = placed.descriptor {
         let header = DescriptorHeader::parse(descriptor).unwrap();
@@ -82,7 +82,12 @@ fn bounds(placed: &Placed<'_>, is_other_time: bool, opaque: bool) -> Bounds {
             let descriptor = vp9::Payload::parse(payload).unwrap().descriptor;
             Bounds { starts: descriptor.begins_frame, ends: descriptor.ends_frame, is_key }
         }
-        Codec::H264 | Codec::Av1 => Bounds { starts: is_other_time || is_key, ends: marker, is_key },
+        Codec::Av1 => Bounds { starts: is_other_time || is_key, ends: marker, is_key },
+        // Whether something stood in front of it in the access unit, its packets do not say.
+        Codec::H264 => {
+            let contents = h264::Payload::parse(payload).unwrap().contents();
+            Bounds { starts: is_other_time || is_first && contents.starts_frame, ends: marker, is_key: contents.idr }
+        }
         Codec::Opus => Bounds { starts: true, ends: true, is_key: true },
     }
 }
@@ -97,7 +102,7 @@ pub(super) fn can_begin(placed: &Placed<'_>) -> bool {
         }
         Codec::Vp9 => vp9::Payload::parse(payload).unwrap().descriptor.starts_key_frame(),
         // What must follow on it is held against the whole frame.
-        Codec::H264 => h264::Payload::parse(payload).unwrap().contents().sps,
+        Codec::H264 => h264::Payload::parse(payload).unwrap().contents().starts_frame,
         Codec::Av1 => {
             let payload = av1::Payload::parse(payload).unwrap();
             payload.header.starts_sequence && payload.contents().unwrap().sequence_header

@@ -14,6 +14,8 @@ use super::frames::{Frame, Placed, can_begin, frames};
 #[derive(Debug, Default)]
 pub(super) struct Published {
     frames: HashMap<Vec<Vec<u8>>, Vec<(usize, usize)>>,
+    /// Those of H.264 without the delimiter in front: nothing tells whoever begins there that it was lost.
+    beheaded: HashMap<Vec<Vec<u8>>, Vec<(usize, usize)>>,
     /// How many each layer sent.
     pub(super) counts: Vec<usize>,
 }
@@ -36,6 +38,9 @@ impl Published {
             let layer = self.counts.len();
             self.counts.push(whole.len());
             for (index, frame) in whole.into_iter().enumerate() {
+                if codec == Codec::H264 && frame.content[0].starts_with(&[0x09]) {
+                    self.beheaded.entry(frame.content[1..].to_vec()).or_default().push((layer, index));
+                }
                 self.frames.entry(frame.content).or_default().push((layer, index));
             }
         }
@@ -197,25 +202,28 @@ fn check_frames(published: &Published, packets: &[Placed<'_>], seen: &Seen, opaq
     // Frames that are alike, as those of silence are, may each be several.
     let (mut run, mut places): (usize, Vec<(usize, usize)>) = (0, Vec::new());
     for frame in &seen.frames {
-        let found = published.frames.get(&frame.content);
+        let starts_run = seen.runs.contains(&frame.number);
+        let beheaded = published.beheaded.get(&frame.content).filter(|_| starts_run);
+        let found = published.frames.get(&frame.content).or(beheaded);
         let found = found.unwrap_or_else(|| panic!("nobody sent the frame at {}", frame.number));
         let of = seen.runs.partition_point(|first| *first <= frame.number);
         let follows = |place: &(usize, usize)| places.iter().any(|last| last.0 == place.0 && last.1 < place.1);
         places = found.iter().filter(|place| of != run || follows(place)).copied().collect();
         assert!(!places.is_empty(), "the frame at {} does not follow on the one before", frame.number);
         run = of;
-        if seen.runs.contains(&frame.number) {
+        if starts_run {
             assert!(frame.is_key, "the first frame of a run at {}", frame.number);
             check_idr(packets, frame, opaque);
         }
     }
 }
 
-/// A key frame of H.264 has both parameter sets and the picture.
+/// A key frame of H.264 has both parameter sets and an IDR picture.
 fn check_idr(packets: &[Placed<'_>], frame: &Frame, opaque: bool) {
     let own = packets.iter().filter(|it| it.number >= frame.number && it.packet.timestamp() == frame.timestamp);
     let own = own.filter(|it| it.codec == Codec::H264 && !opaque && !it.packet.payload().is_empty());
     let contents: Vec<_> = own.map(|it| h264::Payload::parse(it.packet.payload()).unwrap().contents()).collect();
-    let has_all = contents.iter().any(|it| it.pps) && contents.iter().any(|it| it.idr);
+    let has = |what: fn(&h264::Contents) -> bool| contents.iter().any(what);
+    let has_all = has(|it| it.sps) && has(|it| it.pps) && has(|it| it.idr);
     assert!(contents.is_empty() || has_all, "no picture, or not its parameters, at {}", frame.number);
 }

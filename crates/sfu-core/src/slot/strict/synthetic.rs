@@ -60,10 +60,10 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn style(codec: Codec) -> impl Strategy<Value = Style> {
-    (any::<bool>(), prop::option::of(any::<bool>()), any::<bool>()).prop_map(
-        move |(describes, picture_ids, aggregates)| {
+    (any::<bool>(), prop::option::of(any::<bool>()), any::<[bool; 3]>()).prop_map(
+        move |(describes, picture_ids, [aggregates, delimits, repeats_sets])| {
             let describes = describes && codec != Codec::Opus;
-            Style { codec, describes, picture_ids, aggregates }
+            Style { codec, describes, picture_ids, aggregates, delimits, repeats_sets }
         },
     )
 }
