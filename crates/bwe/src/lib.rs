@@ -7,6 +7,7 @@ mod bottleneck;
 mod controller;
 mod explanation;
 mod fixed;
+pub mod history;
 mod nada;
 mod oracle;
 mod pacer;

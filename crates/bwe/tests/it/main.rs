@@ -1,6 +1,7 @@
-//! What holds for every controller, whatever its peer does.
+//! What the crate promises, seen from outside: of every controller, and of what it is told by.
 
 mod allocation;
+mod history;
 mod hostile;
 
 use plenary_bwe::{Controller, Fixed, Nada, Oracle, Scream};
