@@ -8,6 +8,8 @@ mod controller;
 mod explanation;
 mod fixed;
 pub mod history;
+#[cfg(feature = "interceptor")]
+mod interceptor;
 mod nada;
 mod oracle;
 mod pacer;
@@ -18,6 +20,8 @@ mod scream;
 pub use controller::{Branch, Controller, Rates, Route, Snapshot, Streams, WrongSnapshot};
 pub use explanation::{Cause, Evidence, Explanation};
 pub use fixed::Fixed;
+#[cfg(feature = "interceptor")]
+pub use interceptor::Estimator;
 pub use nada::{Nada, NadaConfig};
 pub use oracle::Oracle;
 pub use pacer::{Grant, Pacer, PacerConfig, PacerError, Prober, ProberConfig, StreamId};
