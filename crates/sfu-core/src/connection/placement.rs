@@ -6,7 +6,7 @@ use slotmap::SlotMap;
 use super::Connection;
 use crate::error::Error;
 use crate::ids::TrackKey;
-use crate::slot::{Slot, SlotConfig};
+use crate::slot::{Format, Slot, SlotConfig};
 use crate::track::{Kind, Track};
 
 type Tracks = SlotMap<TrackKey, Track>;
@@ -39,13 +39,14 @@ impl Connection {
         self.slots.iter().position(is_beside).map(|index| index as u16)
     }
 
-    fn track_in<'t>(&self, slot: u16, tracks: &'t Tracks) -> Option<&'t Track> {
+    pub(crate) fn track_in<'t>(&self, slot: u16, tracks: &'t Tracks) -> Option<&'t Track> {
         tracks.get(self.slots.get(usize::from(slot))?.source()?.track)
     }
 
-    pub(crate) fn is_synced(&self, slot: u16, track: &Track, tracks: &Tracks) -> bool {
+    /// Whether what is in the slot has beside it what belongs with it.
+    pub(crate) fn is_synced(&self, slot: u16, tracks: &Tracks) -> bool {
         let other = self.beside(slot).and_then(|beside| self.track_in(beside, tracks));
-        other.is_some_and(|other| other.belongs_with(track))
+        self.track_in(slot, tracks).zip(other).is_some_and(|(track, other)| other.belongs_with(track))
     }
 
     /// A free slot for the track: beside what belongs with it, else where that may still come, else any.
@@ -61,22 +62,24 @@ impl Connection {
         free.map(|(index, _)| (fit(index), index)).min()
     }
 
-    /// An audio slot, and the one that its sound should be in instead: beside its picture, where none that is in step is
-    /// driven away.
-    pub(crate) fn mispaired(&self, tracks: &Tracks) -> Option<(u16, u16)> {
-        (0..).zip(&self.slots).filter(|(_, slot)| slot.config.kind == Kind::Audio).find_map(|(from, slot)| {
-            let sound = self.track_in(from, tracks)?;
-            if slot.config.pair.is_none() || self.is_synced(from, sound, tracks) {
-                return None;
-            }
-            let is_its = |at: &u16| self.track_in(*at, tracks).is_some_and(|other| other.belongs_with(sound));
-            let picture = (0..self.slots.len() as u16).find(is_its)?;
-            let to = self.beside(picture).filter(|to| *to != from)?;
-            let there = self.track_in(to, tracks);
-            let takes = |at: u16, track: &Track| self.slots[usize::from(at)].format(track.codec).is_some();
-            let is_movable = there.is_none_or(|there| !self.is_synced(to, there, tracks) && takes(from, there));
-            (is_movable && takes(to, sound)).then_some((from, to))
-        })
+    /// Sound that is not beside its picture, though it could be.
+    pub(crate) fn sound_apart<'t>(&self, tracks: &'t Tracks) -> impl Iterator<Item = (u16, &'t Track)> {
+        let paired =
+            (0..).zip(&self.slots).filter(|(_, slot)| slot.config.kind == Kind::Audio && slot.config.pair.is_some());
+        let sound = paired.filter_map(|(index, _)| Some((index, self.track_in(index, tracks)?)));
+        sound.filter(|(index, _)| !self.is_synced(*index, tracks))
+    }
+
+    /// The slot beside a picture that belongs with this sound, if there is one and its own sound is not there.
+    pub(crate) fn beside_picture_of(&self, sound: &Track, tracks: &Tracks) -> Option<u16> {
+        let is_its = |at: &u16| self.track_in(*at, tracks).is_some_and(|other| other.belongs_with(sound));
+        let mut beside = (0..self.slots.len() as u16).filter(is_its).filter_map(|picture| self.beside(picture));
+        beside.find(|beside| !self.is_synced(*beside, tracks))
+    }
+
+    /// How a codec is sent in a slot, if it is.
+    pub(crate) fn format(&self, slot: u16, codec: Codec) -> Option<Format> {
+        self.slots.get(usize::from(slot))?.format(codec)
     }
 
     /// Whether there may be such a slot beside those that there are.

@@ -145,10 +145,7 @@ impl Sfu {
                 self.occupy(key, index, subscription, now);
             }
         }
-        let Some(it) = self.sessions.get(session) else { return };
-        for key in it.transports.clone() {
-            self.pair_up(key, now);
-        }
+        self.pair_up(session, now);
     }
 
     /// The session's transports that are not over, the oldest first.
@@ -176,16 +173,44 @@ impl Sfu {
     }
 
     /// Moves sound to the slot beside its picture. A listener does not hear it; a picture would have to begin anew.
-    fn pair_up(&mut self, key: TransportKey, now: Instant) {
+    fn pair_up(&mut self, session: SessionKey, now: Instant) {
         // Each move makes a pair and breaks none.
-        while let Some((from, to)) = self.connections.get(key).and_then(|it| it.mispaired(&self.tracks)) {
-            let (moved, other) = (self.vacate(key, from), self.vacate(key, to));
-            let there = moved.and_then(|moved| self.occupy(key, to, moved, now));
-            let back = other.and_then(|other| self.occupy(key, from, other, now));
+        while let Some((from, to)) = self.mispaired(session) {
+            let (moved, other) = (self.vacate(from.transport, from.slot), self.vacate(to.transport, to.slot));
+            let there = moved.and_then(|moved| self.occupy(to.transport, to.slot, moved, now));
+            let back = other.and_then(|other| self.occupy(from.transport, from.slot, other, now));
             if there.is_none() || other.is_some() && back.is_none() {
                 return;
             }
         }
+    }
+
+    /// Where sound is, and where it should be instead: beside its picture.
+    fn mispaired(&self, session: SessionKey) -> Option<(Reader, Reader)> {
+        let tracks = &self.tracks;
+        let apart = self.open(session).flat_map(|(transport, it)| {
+            it.sound_apart(tracks).map(move |(slot, sound)| (Reader { transport, slot }, sound))
+        });
+        let mut moves = apart.filter_map(|(from, sound)| {
+            let to = self.open(session).find_map(|(transport, it)| {
+                it.beside_picture_of(sound, tracks).map(|slot| Reader { transport, slot })
+            })?;
+            Some((from, to))
+        });
+        moves.find(|(from, to)| self.may_move(*from, *to))
+    }
+
+    /// Whether one slot's content may go to another, and what is there to the first: both are taken there, and nothing goes
+    /// to where no media flows.
+    fn may_move(&self, from: Reader, to: Reader) -> bool {
+        let at = |reader: Reader| Some((self.connections.get(reader.transport)?, reader.slot));
+        let (Some(old), Some(new)) = (at(from), at(to)) else { return false };
+        let in_slot = |(it, slot): (&Connection, u16)| it.track_in(slot, &self.tracks).map(|track| track.codec);
+        let may_go = |codec, from: (&Connection, u16), to: (&Connection, u16)| {
+            to.0.format(to.1, codec).is_some() && (to.0.is_connected() || !from.0.is_connected())
+        };
+        in_slot(old).is_some_and(|codec| may_go(codec, old, new))
+            && in_slot(new).is_none_or(|codec| may_go(codec, new, old))
     }
 
     /// Lets a slot read this layer of what is in it.
@@ -231,7 +256,7 @@ impl Sfu {
                 layer: sent.map(|(layer, _)| layer),
                 timestamp: sent.map(|(_, timestamp)| timestamp),
                 csrc: track.csrc,
-                synced: connection.is_synced(slot, track, &self.tracks),
+                synced: connection.is_synced(slot, &self.tracks),
             })
         });
         let it = self.connections.get_mut(key).and_then(|it| it.slots.get_mut(usize::from(slot)));

@@ -174,6 +174,20 @@ fn what_was_received_over_a_closed_transport_goes_on_over_another() {
 }
 
 #[test]
+fn what_is_left_with_a_closed_transport_waits() {
+    let (mut lab, mut camera, _) = watched();
+    send(&mut lab, &mut camera, true);
+    let (session, old) = (lab.clients[3].session, lab.clients[3].id);
+    lab.clients[3].transport.close(lab.now);
+    lab.run(ms(33));
+    assert_eq!(told(&lab, old), Some(None), "its slot is free, and of no use");
+    let new = lab.join_again(session);
+    lab.add_video_slot(new, 0);
+    send(&mut lab, &mut camera, false);
+    assert_eq!(frames(&lab, new).len(), 2);
+}
+
+#[test]
 fn tracks_end_with_the_transport_that_they_come_in_by() {
     let (mut lab, mut camera, _) = watched();
     let publisher = lab.clients[0].session;

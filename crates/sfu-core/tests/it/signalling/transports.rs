@@ -53,6 +53,20 @@ fn offers_of_two_transports_are_in_flight_independently() {
 }
 
 #[test]
+fn nothing_is_told_of_a_transport_that_was_removed() {
+    let mut lab = Lab::new();
+    let mut page = Page::enter(&mut lab);
+    lab.sfu.ask_to_publish(page.transport, camera()).unwrap();
+    lab.sfu.set_slots(page.transport, 1, 1).unwrap();
+    let (version, offer) = page.offer(&mut lab).unwrap();
+    let answer = page.answer(&mut lab, &offer);
+    assert_eq!(lab.sfu.handle_answer(page.transport, version, &answer, lab.now), Ok(Answered::Applied));
+    lab.sfu.set_slots(page.transport, 2, 2).unwrap();
+    lab.sfu.remove_transport(page.transport, lab.now).unwrap();
+    assert_eq!(lab.sfu.poll_event(), None, "neither what is published, nor another offer");
+}
+
+#[test]
 fn a_session_moves_by_descriptions() {
     let mut lab = Lab::new();
     let (mut other, mut old) = (Page::enter(&mut lab), Page::enter(&mut lab));

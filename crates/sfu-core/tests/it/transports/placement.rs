@@ -162,11 +162,9 @@ impl Model {
                 .find(|((other, _), it)| (other, it.pair) == (transport, slot.pair) && it.kind != slot.kind);
             let beside = beside.map(|(_, it)| it.content.map(|content| content.track));
             assert_eq!(content.synced, beside == Some(Some(belongs)), "of one source, side by side");
-            let is_here = |((other, _), it): (&(TransportId, String), &Slot)| {
-                other == transport && it.content.is_some_and(|content| content.track == belongs)
-            };
-            if slot.kind == Kind::Video && beside.is_some() && self.slots.iter().any(is_here) {
-                assert!(content.synced, "its sound is on the same transport, and elsewhere");
+            let is_heard = shown.iter().any(|content| content.track == belongs);
+            if slot.kind == Kind::Video && beside.is_some() && is_heard {
+                assert!(content.synced, "its sound is elsewhere");
             }
         }
     }
@@ -191,4 +189,148 @@ proptest! {
         model.slots.clear();
         model.hear();
     }
+}
+
+/// One who publishes sound and picture, and one who watches and has no transport yet.
+fn source() -> (Lab, SessionId, [TrackId; 2]) {
+    let mut lab = Lab::new();
+    let (publisher, watcher) = (lab.enter(), lab.sfu.join(lab.room).unwrap());
+    let id = lab.clients[publisher].id;
+    let tracks = [0, 1].map(|number| lab.sfu.publish(id, publication(number), lab.now).unwrap());
+    (lab, watcher, tracks)
+}
+
+fn add_slot(lab: &mut Lab, transport: TransportId, format: Format, pair: u16) {
+    let kind = if format.codec == Codec::Opus { Kind::Audio } else { Kind::Video };
+    let ssrc = Ssrc(u32::from(pair) + if kind == Kind::Audio { 100 } else { 200 });
+    let mid = format!("{}{pair}", if kind == Kind::Audio { 'a' } else { 'v' });
+    let config = SlotConfig { kind, mid, ssrc, rtx_ssrc: None, pair: Some(pair), formats: vec![format] };
+    lab.sfu.add_slot(transport, config, lab.now).unwrap();
+}
+
+/// What is shown where, as was told last.
+fn shown(lab: &mut Lab) -> BTreeMap<(TransportId, String), SlotContent> {
+    while let Some(event) = lab.sfu.poll_event() {
+        lab.events.push(event);
+    }
+    let mut shown = BTreeMap::new();
+    for event in &lab.events {
+        let Event::Slot(change) = event else { continue };
+        let place = (change.transport, change.mid.clone());
+        match change.content {
+            Some(content) => drop(shown.insert(place, content)),
+            None => drop(shown.remove(&place)),
+        }
+    }
+    shown
+}
+
+#[test]
+fn a_transport_that_is_connected_comes_before_an_older_one() {
+    let (mut lab, watcher, [_, picture]) = source();
+    let older = lab.sfu.add_transport(watcher, lab.now).unwrap();
+    let client = lab.join_again(watcher);
+    let connected = lab.clients[client].id;
+    for transport in [older, connected] {
+        add_slot(&mut lab, transport, VP8, 0);
+    }
+    lab.sfu.subscribe(watcher, picture, lab.now).unwrap();
+    assert!(shown(&mut lab).keys().eq([&(connected, "v0".to_owned())]));
+}
+
+#[test]
+fn a_picture_goes_to_its_sound_before_it_goes_to_an_older_transport() {
+    let (mut lab, watcher, [sound, picture]) = source();
+    let [older, newer] = [(); 2].map(|()| lab.sfu.add_transport(watcher, lab.now).unwrap());
+    for (transport, format) in [(older, VP8), (newer, OPUS), (newer, VP8)] {
+        add_slot(&mut lab, transport, format, 0);
+    }
+    for track in [sound, picture] {
+        lab.sfu.subscribe(watcher, track, lab.now).unwrap();
+    }
+    let shown = shown(&mut lab);
+    assert!(shown.keys().all(|(transport, _)| *transport == newer) && shown.values().all(|content| content.synced));
+}
+
+#[test]
+fn sound_goes_to_its_picture_on_another_transport_if_media_flows_there() {
+    for flows in [true, false] {
+        let (mut lab, watcher, [sound, picture]) = source();
+        let client = lab.join_again(watcher);
+        let first = lab.clients[client].id;
+        let second = if flows {
+            let client = lab.join_again(watcher);
+            lab.clients[client].id
+        } else {
+            lab.sfu.add_transport(watcher, lab.now).unwrap()
+        };
+        for (transport, format) in [(first, OPUS), (second, VP8), (second, OPUS)] {
+            add_slot(&mut lab, transport, format, 0);
+        }
+        for track in [sound, picture] {
+            lab.sfu.subscribe(watcher, track, lab.now).unwrap();
+        }
+        let shown = shown(&mut lab);
+        let heard = shown.iter().find(|(_, content)| content.track == sound).unwrap();
+        assert_eq!((heard.0.0, heard.1.synced), (if flows { second } else { first }, flows));
+    }
+}
+
+#[test]
+fn those_that_were_shown_are_shown_before_those_that_wait() {
+    let mut lab = Lab::new();
+    let (publisher, watcher) = (lab.enter(), lab.sfu.join(lab.room).unwrap());
+    let id = lab.clients[publisher].id;
+    let pictures = [1, 3, 5, 7].map(|number| lab.sfu.publish(id, publication(number), lab.now).unwrap());
+    let [old, new] = [(); 2].map(|()| lab.sfu.add_transport(watcher, lab.now).unwrap());
+    for pair in 0..3 {
+        add_slot(&mut lab, old, VP8, pair);
+    }
+    for picture in pictures {
+        lab.sfu.subscribe(watcher, picture, lab.now).unwrap();
+    }
+    lab.sfu.remove_transport(old, lab.now).unwrap();
+    for pair in 0..2 {
+        add_slot(&mut lab, new, VP8, pair);
+    }
+    let shown = shown(&mut lab);
+    let on_new = shown.iter().filter(|((transport, _), _)| *transport == new);
+    assert_eq!(on_new.map(|(_, content)| content.track).collect::<Vec<_>>(), pictures[..2]);
+}
+
+#[test]
+fn who_can_not_be_sent_a_codec_over_what_is_left_is_told() {
+    let (mut lab, watcher, [_, picture]) = source();
+    let [old, new] = [(); 2].map(|()| lab.sfu.add_transport(watcher, lab.now).unwrap());
+    add_slot(&mut lab, old, VP8, 0);
+    let h264 = Format { codec: Codec::H264, payload_type: 102, rtx_payload_type: None };
+    add_slot(&mut lab, new, h264, 0);
+    let subscription = lab.sfu.subscribe(watcher, picture, lab.now).unwrap();
+    shown(&mut lab);
+    assert!(!lab.events.contains(&Event::NoCommonCodec(subscription)));
+    lab.sfu.remove_transport(old, lab.now).unwrap();
+    shown(&mut lab);
+    assert!(lab.events.contains(&Event::NoCommonCodec(subscription)));
+}
+
+#[test]
+fn while_a_publisher_moves_the_old_sound_keeps_its_picture() {
+    let (mut lab, watcher, [sound, picture]) = source();
+    // The same over another transport, under the same name.
+    let mover = lab.clients[0].session;
+    let again = lab.enter_again(mover);
+    let new = lab.sfu.publish(lab.clients[again].id, publication(0), lab.now).unwrap();
+    let transport = lab.sfu.add_transport(watcher, lab.now).unwrap();
+    for (format, pair) in [(OPUS, 0), (OPUS, 1), (VP8, 0), (VP8, 1)] {
+        add_slot(&mut lab, transport, format, pair);
+    }
+    for track in [sound, picture, new] {
+        lab.sfu.subscribe(watcher, track, lab.now).unwrap();
+    }
+    let seen: Vec<_> = shown(&mut lab).into_values().map(|content| (content.track, content.synced)).collect();
+    assert_eq!(seen, [(sound, true), (new, false), (picture, true)]);
+    // The old one is over: the new sound goes to the picture that there is.
+    lab.sfu.unpublish(sound, lab.now).unwrap();
+    let seen: Vec<_> = shown(&mut lab).into_values().map(|content| (content.track, content.synced)).collect();
+    assert_eq!(seen, [(new, true), (picture, true)]);
 }
