@@ -5,7 +5,7 @@ mod commands;
 mod events;
 mod layers;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Instant;

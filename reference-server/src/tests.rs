@@ -1,5 +1,7 @@
 //! The whole server, over loopback sockets.
 
+mod peer;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use futures_util::{SinkExt, StreamExt};
 use plenary_sfu_core::RoomConfig;
+use plenary_transport::CloseReason;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -19,6 +22,8 @@ use crate::control::{self, Control, MESSAGE_BYTES_MAX};
 use crate::media::Media;
 use crate::meeting::{PARTICIPANTS_MAX, Rules};
 use crate::options::Place;
+
+use peer::Peer;
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -71,6 +76,22 @@ impl Server {
         assert_eq!(client.hear().await["type"], "joined");
         while client.hear().await["type"] != "offer" {}
         client
+    }
+
+    /// A client that has joined, and connected its media.
+    async fn meet(&self, code: &str) -> (Client, Peer) {
+        let mut client = self.connect().await;
+        client.say(json!({ "type": "join", "protocol": 1, "meeting": code, "name": "Ada" })).await;
+        let offer = loop {
+            let heard = client.hear().await;
+            if heard["type"] == "offer" {
+                break heard;
+            }
+        };
+        let (peer, answer) = Peer::answer(offer["sdp"].as_str().unwrap());
+        client.say(json!({ "type": "answer", "version": offer["version"], "sdp": answer })).await;
+        let peer = peer.run_until(|transport| transport.profile().is_some()).await;
+        (client, peer)
     }
 
     /// A figure, over both threads.
@@ -140,6 +161,21 @@ async fn the_page_and_the_figures_are_served() {
     server.media.stop().await;
     assert_eq!(client.hear().await, json!({ "type": "ended", "reason": "shutdown" }));
     assert_eq!(client.hear().await, Value::Null);
+}
+
+#[tokio::test]
+async fn who_is_ended_hears_it_on_the_media_path_too() {
+    let server = Server::start().await;
+    let code = server.create().await;
+    let (mut ada, her_media) = server.meet(&code).await;
+    let (_grace, other_media) = server.meet(&code).await;
+    ada.say(json!({ "type": "leave" })).await;
+    let her_media = her_media.run_until(|transport| transport.closed().is_some()).await;
+    assert_eq!(her_media.closed(), Some(CloseReason::Peer));
+    assert_eq!(other_media.closed(), None);
+    server.media.stop().await;
+    let other_media = other_media.run_until(|transport| transport.closed().is_some()).await;
+    assert_eq!(other_media.closed(), Some(CloseReason::Peer));
 }
 
 #[tokio::test]

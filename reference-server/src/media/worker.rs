@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use plenary_ice::Mode;
 use plenary_rtp::NtpTime;
@@ -22,6 +22,9 @@ const TURN_COMMANDS: usize = 16;
 
 /// Bytes that one turn sends at most, and then receives again: 1 ms of a gigabit.
 const TURN_BYTES: usize = 128 << 10;
+
+/// The end of the server waits for room in the socket no longer.
+const GOODBYES_WITHIN: Duration = Duration::from_millis(500);
 
 /// Sessions of one engine; each takes some kilobytes if idle.
 const SESSIONS_MAX: usize = 5000;
@@ -65,8 +68,16 @@ impl Worker {
                 self.sleep();
             }
         }
-        // Goodbyes.
-        self.send();
+        self.say_goodbye();
+    }
+
+    /// Sends what there is to send to those who were there to the end, as long as the socket takes it in time.
+    fn say_goodbye(&mut self) {
+        let until = Instant::now() + GOODBYES_WITHIN;
+        while (self.send() || !self.outgoing.is_empty()) && Instant::now() < until {
+            let slept = self.sleeper.sleep(&self.socket, Some(until), true);
+            slept.expect("epoll takes what was added to it");
+        }
     }
 
     /// Does a bounded part of what there is to do; says whether there is more.

@@ -96,7 +96,7 @@ fn offer(heard: &[ServerMessage]) -> (u64, String) {
 }
 
 /// Takes all that is offered.
-fn answer_to(offer: &str, client: u64) -> String {
+pub(crate) fn answer_to(offer: &str, client: u64) -> String {
     let lines = offer.lines().filter_map(|line| {
         let line = match line {
             "a=sendonly" => "a=recvonly".to_owned(),
