@@ -1,6 +1,7 @@
 //! The media threads: one for each core, each with its own engine and socket.
 
 mod counters;
+mod messages;
 mod outgoing;
 mod sleeper;
 mod socket;

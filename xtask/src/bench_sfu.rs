@@ -123,7 +123,7 @@ fn measure_floor(programs: &Path, point: &Point, metrics: &Metrics) -> Result<f6
     let mut command = Command::new(programs.join("plenary-load"));
     command.args(["floor", "--runs", &metrics.runs(), "--datagram", &metrics.datagram_bytes().to_string()]);
     command.args(["--subscribers", &point.subscribers.to_string(), "--seconds", &SECONDS.to_string()]);
-    command.args(["--tick", &point.tick_ms().to_string()]);
+    command.args(["--tick", &point.tick_ms().to_string(), "--together", &metrics.together().to_string()]);
     let mut floor = Child::start(&mut command)?;
     let told = floor.line(Duration::from_secs(SECONDS + 20))?;
     let told: Value = serde_json::from_str(&told).map_err(|error| format!("{told}: {error}"))?;

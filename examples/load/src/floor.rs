@@ -1,5 +1,7 @@
 //! The floor: as many packets in as many calls, each copied, protected and sent, and nothing else.
 
+mod singles;
+
 use std::error::Error;
 use std::fs;
 use std::io;
@@ -12,6 +14,7 @@ use serde_json::json;
 use tokio::io::Interest;
 
 use crate::options::Floor;
+use singles::Singles;
 
 const PROFILE: Profile = Profile::AeadAes128Gcm;
 
@@ -52,6 +55,8 @@ struct Sending {
     source: Vec<Vec<u8>>,
     out: Vec<u8>,
     run: Vec<Segment>,
+    singles: Singles,
+    runs: u64,
     packets: u64,
     calls: u64,
     refused: u64,
@@ -87,6 +92,8 @@ impl Sending {
             source: (0..PACKETS).map(packet).collect(),
             out: Vec::with_capacity(1 << 16),
             run: Vec::new(),
+            singles: Singles::new(options.together.into()),
+            runs: 0,
             packets: 0,
             calls: 0,
             refused: 0,
@@ -103,34 +110,49 @@ impl Sending {
         for number in 0..ticks {
             let due = start + tick * number as u32;
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            while self.calls < runs * (number + 1) / ticks {
-                let peer = self.calls as usize % self.peers.len();
-                self.one(peer, lengths.next().expect("they have no end"))?;
+            while self.runs < runs * (number + 1) / ticks {
+                let peer = self.runs as usize % self.peers.len();
+                self.runs += 1;
+                match lengths.next().expect("they have no end") {
+                    1 => self.single(peer)?,
+                    length => self.run(peer, length)?,
+                }
             }
+        }
+        self.send_singles();
+        Ok(())
+    }
+
+    /// Writes a packet for one peer behind others, and sends all of them if they are as many as go together.
+    fn single(&mut self, peer: usize) -> Result<(), Box<dyn Error>> {
+        let start = self.singles.buffer().len();
+        let peer = &mut self.peers[peer];
+        write(peer, &self.source, &mut self.run, self.singles.buffer(), 1);
+        peer.sender.protect_rtp_run(&mut self.singles.buffer()[start..], &self.run)?;
+        if self.singles.push(peer.address, start) {
+            self.send_singles();
         }
         Ok(())
     }
 
+    fn send_singles(&mut self) {
+        let told = self.singles.send(&self.socket);
+        self.calls += told.calls;
+        self.packets += told.sent;
+        self.refused += told.refused;
+    }
+
     /// Writes a run for one peer, and sends it.
-    fn one(&mut self, peer: usize, length: usize) -> Result<(), Box<dyn Error>> {
+    fn run(&mut self, peer: usize, length: usize) -> Result<(), Box<dyn Error>> {
         let peer = &mut self.peers[peer];
         self.out.clear();
-        self.run.clear();
-        for _ in 0..length {
-            let start = self.out.len();
-            self.out.extend_from_slice(&self.source[peer.next as usize % PACKETS]);
-            self.out[start + 2..start + 4].copy_from_slice(&(peer.next as u16).to_be_bytes());
-            self.out.resize(self.out.len() + PROFILE.rtp_overhead(), 0);
-            self.run.push(Segment { len: self.out.len() - start, index: Some(peer.next) });
-            peer.next += 1;
-        }
+        write(peer, &self.source, &mut self.run, &mut self.out, length);
         peer.sender.protect_rtp_run(&mut self.out, &self.run)?;
-        let segment = self.run[0].len;
         let transmit = Transmit {
             destination: peer.address,
             ecn: None,
             contents: &self.out,
-            segment_size: (length > 1).then_some(segment),
+            segment_size: Some(self.run[0].len),
             src_ip: None,
         };
         self.calls += 1;
@@ -139,6 +161,19 @@ impl Sending {
             Err(_) => self.refused += length as u64,
         }
         Ok(())
+    }
+}
+
+/// Appends so many packets with the peer's next numbers, in the clear but with room for their tags.
+fn write(peer: &mut Peer, source: &[Vec<u8>], run: &mut Vec<Segment>, out: &mut Vec<u8>, length: usize) {
+    run.clear();
+    for _ in 0..length {
+        let start = out.len();
+        out.extend_from_slice(&source[peer.next as usize % PACKETS]);
+        out[start + 2..start + 4].copy_from_slice(&(peer.next as u16).to_be_bytes());
+        out.resize(out.len() + PROFILE.rtp_overhead(), 0);
+        run.push(Segment { len: out.len() - start, index: Some(peer.next) });
+        peer.next += 1;
     }
 }
 

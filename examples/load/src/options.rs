@@ -73,6 +73,9 @@ pub(crate) struct Floor {
     /// Bytes of each datagram
     #[arg(long, value_parser = clap::value_parser!(u16).range(48..=1472))]
     pub(crate) datagram: u16,
+    /// Of the single datagrams, so many leave in one call
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) together: u8,
     /// Destinations
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) subscribers: u16,

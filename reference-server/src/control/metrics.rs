@@ -9,7 +9,7 @@ use crate::media::{Counters, REASONS};
 /// A figure of one media thread: its name, its kind, what it is, and where it is read.
 type Figure = (&'static str, &'static str, &'static str, fn(&Counters) -> &AtomicU64);
 
-const FIGURES: [Figure; 9] = [
+const FIGURES: [Figure; 10] = [
     ("plenary_meetings", "gauge", "Meetings that somebody is in", |it| &it.meetings),
     ("plenary_sessions", "gauge", "Participants", |it| &it.sessions),
     ("plenary_received_datagrams_total", "counter", "Datagrams that came in", |it| &it.received),
@@ -17,6 +17,7 @@ const FIGURES: [Figure; 9] = [
     ("plenary_receive_errors_total", "counter", "Receptions that failed", |it| &it.receive_errors),
     ("plenary_sent_datagrams_total", "counter", "Datagrams that the kernel took", |it| &it.sent),
     ("plenary_sent_bytes_total", "counter", "Their bytes", |it| &it.sent_bytes),
+    ("plenary_send_calls_total", "counter", "System calls that took them", |it| &it.calls),
     ("plenary_refused_datagrams_total", "counter", "Datagrams that the kernel refused", |it| &it.refused),
     ("plenary_blocked_total", "counter", "How often there was no room in a socket", |it| &it.blocked),
 ];
@@ -37,7 +38,7 @@ pub(super) fn text(control: &Control) -> String {
         }
     }
     let name = "plenary_sends_total";
-    head(&mut text, name, "counter", "Calls of the kernel, by the datagrams that each took (GSO)");
+    head(&mut text, name, "counter", "What was sent to one destination at a time, by its datagrams (GSO)");
     for (thread, counters) in control.media.counters().enumerate() {
         for (segments, counter) in counters.runs.iter().enumerate().skip(1) {
             if counter.load(Ordering::Relaxed) > 0 {

@@ -4,7 +4,7 @@ use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use plenary_sfu_core::{DropReason, Sfu};
-use plenary_wire::Limit;
+use plenary_wire::{Limit, Transmit};
 
 use super::socket::Batch;
 
@@ -30,7 +30,9 @@ pub(crate) struct Counters {
     pub(crate) dropped: [AtomicU64; REASONS.len()],
     pub(crate) sent: AtomicU64,
     pub(crate) sent_bytes: AtomicU64,
-    /// Calls of the kernel, by how many datagrams each took.
+    /// Calls of the kernel that sent.
+    pub(crate) calls: AtomicU64,
+    /// What they sent to one destination each, by how many datagrams it was of.
     pub(crate) runs: [AtomicU64; Limit::GSO.segments + 1],
     /// Datagrams that the kernel refused.
     pub(crate) refused: AtomicU64,
@@ -50,16 +52,22 @@ impl Counters {
         add(&self.receive_errors, 1);
     }
 
-    pub(super) fn add_run(&self, segments: usize, bytes: usize) {
-        add(&self.sent, segments as u64);
-        add(&self.sent_bytes, bytes as u64);
-        add(&self.runs[segments.min(Limit::GSO.segments)], 1);
+    /// What the kernel took in one call, as it was given.
+    pub(super) fn add_call(&self, sent: &[Transmit]) {
+        add(&self.calls, 1);
+        for transmit in sent {
+            let segments = transmit.range.len().div_ceil(transmit.segment.max(1));
+            add(&self.sent, segments as u64);
+            add(&self.sent_bytes, transmit.range.len() as u64);
+            add(&self.runs[segments.min(Limit::GSO.segments)], 1);
+        }
     }
 
-    /// A run of which each datagram was sent by itself.
-    pub(super) fn add_single(&self, segments: usize, refused: u64, bytes: usize) {
-        let sent = (segments as u64).saturating_sub(refused);
-        add(&self.refused, refused);
+    /// So many datagrams of a run, each by itself.
+    pub(super) fn add_singly(&self, datagrams: usize, refused: usize, bytes: usize) {
+        let sent = datagrams.saturating_sub(refused) as u64;
+        add(&self.refused, refused as u64);
+        add(&self.calls, sent);
         add(&self.sent, sent);
         add(&self.runs[1], sent);
         if refused == 0 {
@@ -96,6 +104,7 @@ impl Default for Counters {
             dropped: array::from_fn(|_| zero()),
             sent: zero(),
             sent_bytes: zero(),
+            calls: zero(),
             runs: array::from_fn(|_| zero()),
             refused: zero(),
             blocked: zero(),

@@ -78,12 +78,13 @@ fn timespec(time: Duration) -> Timespec {
 #[cfg(test)]
 mod tests {
     use std::net::UdpSocket;
+    use std::os::unix::net::UnixDatagram;
 
     use super::*;
 
     const LONG: Duration = Duration::from_secs(20);
 
-    fn sleep(sleeper: &mut Sleeper, socket: &UdpSocket, time: Duration, for_room: bool) -> Duration {
+    fn sleep(sleeper: &mut Sleeper, socket: impl AsFd, time: Duration, for_room: bool) -> Duration {
         let start = Instant::now();
         sleeper.sleep(socket, Some(start + time), for_room).unwrap();
         start.elapsed()
@@ -107,5 +108,25 @@ mod tests {
 
         socket.send_to(&[0], socket.local_addr().unwrap()).unwrap();
         assert!(sleep(&mut sleeper, &socket, LONG, false) < LONG, "a datagram");
+    }
+
+    /// Over loopback a UDP socket is never full: what is sent has arrived.
+    #[test]
+    fn room_that_comes_ends_it() {
+        let (one, other) = UnixDatagram::pair().unwrap();
+        one.set_nonblocking(true).unwrap();
+        let mut sleeper = Sleeper::new(&one).unwrap();
+        while one.send(&[0; 1000]).is_ok() {}
+        let slept = sleep(&mut sleeper, &one, Duration::from_millis(3), true);
+        assert!(slept >= Duration::from_millis(3), "there is none: {slept:?}");
+        let reader = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(3));
+            other.set_nonblocking(true).unwrap();
+            while other.recv(&mut [0; 1000]).is_ok() {}
+            other
+        });
+        assert!(sleep(&mut sleeper, &one, LONG, true) < LONG);
+        assert_eq!(one.send(&[0; 1000]).unwrap(), 1000);
+        drop(reader.join().unwrap());
     }
 }

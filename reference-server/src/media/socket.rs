@@ -1,4 +1,4 @@
-//! One UDP socket: batches in (`recvmmsg` and GRO), runs of equal datagrams out (GSO).
+//! One UDP socket: batches in (`recvmmsg` and GRO), runs of equal datagrams out (GSO), and single ones together.
 
 use std::array;
 use std::io::{self, IoSliceMut};
@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use plenary_wire::{Datagram, Ecn, FlowId, Limit, Transmit};
 use quinn_udp::{BATCH_SIZE, EcnCodepoint, RecvMeta, UdpSocketState};
 
+use super::messages;
 use crate::options::Place;
 
 /// The one flow of an engine.
@@ -37,16 +38,15 @@ pub(crate) struct Batch {
     pub(crate) is_full: bool,
 }
 
-/// What became of a run.
+/// What became of the first of what was to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
-    Whole,
-    /// Nothing of it: there is no room.
+    /// So many have left, each as it was.
+    Whole(usize),
+    /// None: there is no room.
     Blocked,
-    /// Not as one run: so many of its datagrams were refused.
-    Singly {
-        refused: u64,
-    },
+    /// Of the first, so many of the first datagrams are seen to, by themselves; some were refused.
+    Singly { datagrams: usize, refused: usize },
 }
 
 impl Socket {
@@ -94,26 +94,49 @@ impl Socket {
         Ok(batch)
     }
 
-    /// Sends a run. Where the kernel does not take it as one, its datagrams go singly.
-    pub(crate) fn send(&self, transmit: &Transmit, out: &[u8]) -> Sent {
-        let contents = transmit.bytes(out);
-        match self.send_to(transmit, contents, transmit.segment) {
-            Ok(()) => Sent::Whole,
+    /// Sends the first of these: single datagrams together, a run by itself.
+    pub(crate) fn send(&self, transmits: &[Transmit], out: &[u8]) -> Sent {
+        let singles = messages::singles(transmits);
+        if singles < 2 {
+            return self.send_one(&transmits[0], out);
+        }
+        match messages::send(&self.socket, &transmits[..singles], out) {
+            Ok(count) => Sent::Whole(count),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Sent::Blocked,
-            Err(_) if contents.len() <= transmit.segment => Sent::Singly { refused: 1 },
-            Err(_) => {
-                let refused = |bytes: &&[u8]| self.send_to(transmit, bytes, transmit.segment).is_err();
-                Sent::Singly { refused: transmit.datagrams(out).filter(refused).count() as u64 }
-            }
+            // It was of the first: what is wrong with that is seen again without the others.
+            Err(_) => self.send_one(&transmits[0], out),
         }
     }
 
-    fn send_to(&self, transmit: &Transmit, contents: &[u8], segment: usize) -> io::Result<()> {
+    /// Where the kernel does not take a run as one, its datagrams go singly.
+    fn send_one(&self, transmit: &Transmit, out: &[u8]) -> Sent {
+        match self.send_to(transmit, transmit.bytes(out)) {
+            Ok(()) => Sent::Whole(1),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Sent::Blocked,
+            Err(_) if transmit.range.len() <= transmit.segment => Sent::Singly { datagrams: 1, refused: 1 },
+            Err(_) => self.send_singly(transmit, out),
+        }
+    }
+
+    fn send_singly(&self, transmit: &Transmit, out: &[u8]) -> Sent {
+        let (mut datagrams, mut refused) = (0, 0);
+        for datagram in transmit.datagrams(out) {
+            match self.send_to(transmit, datagram) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => refused += 1,
+            }
+            datagrams += 1;
+        }
+        if datagrams == 0 { Sent::Blocked } else { Sent::Singly { datagrams, refused } }
+    }
+
+    fn send_to(&self, transmit: &Transmit, contents: &[u8]) -> io::Result<()> {
         let run = quinn_udp::Transmit {
             destination: transmit.remote,
             ecn: EcnCodepoint::from_bits(transmit.ecn.bits()),
             contents,
-            segment_size: (contents.len() > segment).then_some(segment),
+            segment_size: (contents.len() > transmit.segment).then_some(transmit.segment),
             src_ip: None,
         };
         self.state.try_send((&self.socket).into(), &run)
@@ -154,25 +177,72 @@ mod tests {
         seen
     }
 
+    fn remote(socket: &Socket) -> SocketAddr {
+        SocketAddr::new("127.0.0.1".parse().unwrap(), socket.told().port())
+    }
+
     #[test]
     fn a_run_comes_out_as_the_datagrams_that_it_is_of() {
         let (one, mut other) = (socket(), socket());
-        let remote = SocketAddr::new("127.0.0.1".parse().unwrap(), other.told().port());
         let out = vec![7; 250];
-        assert_eq!(one.send(&transmit(&one, remote, 250, 100), &out), Sent::Whole);
+        assert_eq!(one.send(&[transmit(&one, remote(&other), 250, 100)], &out), Sent::Whole(1));
         let told = other.told();
         assert_eq!(told.ip().to_string(), "192.0.2.1");
         assert_eq!(received(&mut other, 3), [(told, 100), (told, 100), (told, 50)]);
         assert_eq!(other.receive(|_| {}).unwrap(), Batch::default());
     }
 
+    /// Datagrams and runs of so many bytes, each to its own peer, one behind the other in one buffer.
+    fn several(one: &Socket, to: &[(SocketAddr, usize)]) -> (Vec<Transmit>, Vec<u8>) {
+        let mut out = Vec::new();
+        let write = |(remote, bytes): &(SocketAddr, usize)| {
+            let start = out.len();
+            out.resize(start + bytes, out.len() as u8);
+            Transmit { range: start..out.len(), ..transmit(one, *remote, 0, 100) }
+        };
+        (to.iter().map(write).collect(), out)
+    }
+
+    #[test]
+    fn single_datagrams_leave_together_and_a_run_by_itself() {
+        let (one, mut others) = (socket(), [socket(), socket(), socket()]);
+        let [a, b, c] = [0, 1, 2].map(|index| remote(&others[index]));
+        let (transmits, out) = several(&one, &[(a, 10), (b, 100), (c, 30), (a, 40), (b, 200), (a, 50)]);
+        assert_eq!(one.send(&transmits, &out), Sent::Whole(4));
+        assert_eq!(one.send(&transmits[4..], &out), Sent::Whole(1));
+        assert_eq!(one.send(&transmits[5..], &out), Sent::Whole(1));
+        let mut sizes = |index: usize, count| received(&mut others[index], count).into_iter().map(|it| it.1).collect();
+        let sizes: [Vec<usize>; 3] = [sizes(0, 3), sizes(1, 3), sizes(2, 1)];
+        assert_eq!(sizes, [vec![10, 40, 50], vec![100, 100, 100], vec![30]]);
+    }
+
+    #[test]
+    fn one_that_is_refused_costs_none_of_the_others() {
+        let (one, mut other) = (socket(), socket());
+        let good = remote(&other);
+        // From a loopback address there is no way to it.
+        let bad = "192.0.2.1:5000".parse().unwrap();
+        let (transmits, out) = several(&one, &[(good, 10), (good, 20), (bad, 30), (bad, 40), (good, 50), (good, 60)]);
+        let mut rest = &transmits[..];
+        let mut seen = Vec::new();
+        while !rest.is_empty() {
+            let sent = one.send(rest, &out);
+            seen.push(sent);
+            rest = &rest[if let Sent::Whole(count) = sent { count } else { 1 }..];
+        }
+        let refused = Sent::Singly { datagrams: 1, refused: 1 };
+        assert_eq!(seen, [Sent::Whole(2), refused, refused, Sent::Whole(2)]);
+        let sizes: Vec<_> = received(&mut other, 4).into_iter().map(|it| it.1).collect();
+        assert_eq!(sizes, [10, 20, 50, 60]);
+    }
+
     #[test]
     fn what_the_kernel_refuses_is_counted() {
         let one = socket();
         let out = vec![0; 300];
-        // From a loopback address there is no way to it.
         let remote = "192.0.2.1:5000".parse().unwrap();
-        assert_eq!(one.send(&transmit(&one, remote, 300, 100), &out), Sent::Singly { refused: 3 });
-        assert_eq!(one.send(&transmit(&one, remote, 100, 100), &out), Sent::Singly { refused: 1 });
+        let refused = |count| Sent::Singly { datagrams: count, refused: count };
+        assert_eq!(one.send(&[transmit(&one, remote, 300, 100)], &out), refused(3));
+        assert_eq!(one.send(&[transmit(&one, remote, 100, 100)], &out), refused(1));
     }
 }

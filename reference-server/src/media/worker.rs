@@ -129,19 +129,23 @@ impl Worker {
     }
 
     fn send(&mut self) -> bool {
-        if !self.outgoing.send_held(&self.socket, &self.counters) {
-            return false;
-        }
         let mut budget = TURN_BYTES;
-        while budget > 0 {
+        // What found no room in the turns before comes first.
+        let mut has_room = self.flush();
+        while has_room && budget > 0 {
             let polled = self.sfu.poll_transmit(Instant::now(), self.socket.limit(), self.outgoing.buffer());
-            let Some(transmit) = polled else { return false };
-            budget = budget.saturating_sub(transmit.range.len());
-            if !self.outgoing.send(transmit, &self.socket, &self.counters) {
+            let Some(transmit) = polled else {
+                self.flush();
                 return false;
-            }
+            };
+            budget = budget.saturating_sub(transmit.range.len());
+            has_room = !self.outgoing.push(transmit) || self.flush();
         }
-        true
+        has_room && self.flush()
+    }
+
+    fn flush(&mut self) -> bool {
+        self.outgoing.send(&self.counters, |transmits, out| self.socket.send(transmits, out))
     }
 
     fn sleep(&mut self) {

@@ -5,10 +5,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// Calls of the kernel by the datagrams that each took, and what they came to.
+/// What was sent to one destination at a time by its datagrams, in how many calls, and what it came to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Metrics {
     runs: BTreeMap<u64, u64>,
+    calls: u64,
     datagrams: u64,
     bytes: u64,
 }
@@ -27,6 +28,7 @@ impl Metrics {
             let (name, labels) = name.split_once('{').unwrap_or((name, ""));
             match name {
                 "plenary_sent_datagrams_total" => metrics.datagrams += value,
+                "plenary_send_calls_total" => metrics.calls += value,
                 "plenary_sent_bytes_total" => metrics.bytes += value,
                 "plenary_sends_total" => {
                     let length = labels.split_once("datagrams=\"").and_then(|(_, rest)| rest.split_once('"'));
@@ -44,6 +46,7 @@ impl Metrics {
         let runs = self.runs.iter().map(|(length, count)| (*length, count - before.runs.get(length).unwrap_or(&0)));
         Self {
             runs: runs.filter(|(_, count)| *count > 0).collect(),
+            calls: self.calls - before.calls,
             datagrams: self.datagrams - before.datagrams,
             bytes: self.bytes - before.bytes,
         }
@@ -54,12 +57,21 @@ impl Metrics {
         self.runs.iter().map(|(length, count)| format!("{length}:{count}")).collect::<Vec<_>>().join(",")
     }
 
+    /// How many single datagrams a call took, as runs have each its own: for `plenary-load floor`.
+    pub(crate) fn together(&self) -> u64 {
+        let singles = self.runs.get(&1).copied().unwrap_or_default();
+        let runs = self.runs.values().sum::<u64>() - singles;
+        let calls = self.calls.saturating_sub(runs).max(1);
+        ((singles + calls / 2) / calls).clamp(1, 64)
+    }
+
     pub(crate) fn histogram(&self) -> String {
-        let calls = self.runs.values().sum::<u64>().max(1);
+        let sends = self.runs.values().sum::<u64>().max(1);
         let part = |(length, count): (&u64, &u64)| {
-            (*count * 100 >= calls).then(|| format!("{length}: {} %", count * 100 / calls))
+            (*count * 100 >= sends).then(|| format!("{length}: {} %", count * 100 / sends))
         };
-        format!("calls by datagrams {}", self.runs.iter().filter_map(part).collect::<Vec<_>>().join(", "))
+        let parts = self.runs.iter().filter_map(part).collect::<Vec<_>>().join(", ");
+        format!("sends by datagrams {parts}; {} single ones a call", self.together())
     }
 
     /// In the mean.
@@ -68,7 +80,7 @@ impl Metrics {
     }
 
     pub(crate) fn datagrams_per_call(&self) -> f64 {
-        self.datagrams as f64 / self.runs.values().sum::<u64>().max(1) as f64
+        self.datagrams as f64 / self.calls.max(1) as f64
     }
 }
 
@@ -97,11 +109,14 @@ mod tests {
              plenary_sends_total{thread=\"1\",datagrams=\"10\"} 4\n\
              plenary_sent_datagrams_total{thread=\"0\"} 35\n\
              plenary_sent_datagrams_total{thread=\"1\"} 35\n\
+             plenary_send_calls_total{thread=\"0\"} 10\n\
              plenary_sent_bytes_total{thread=\"0\"} 1450\n",
         );
         let between = after.since(&before);
         assert_eq!((between.runs(), between.datagram_bytes()), ("10:7".to_owned(), 20));
-        assert_eq!(between.datagrams_per_call(), 10.0);
-        assert_eq!(after.histogram(), "calls by datagrams 1: 41 %, 10: 58 %");
+        assert_eq!((between.datagrams_per_call(), between.together()), (7.0, 1));
+        // Seven runs had calls of their own: the five single ones left with the other three.
+        assert_eq!(after.together(), 2);
+        assert_eq!(after.histogram(), "sends by datagrams 1: 41 %, 10: 58 %; 2 single ones a call");
     }
 }
