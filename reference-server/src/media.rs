@@ -3,6 +3,7 @@
 mod counters;
 mod messages;
 mod outgoing;
+mod patience;
 mod sleeper;
 mod socket;
 mod worker;

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::counters::Counters;
 use super::outgoing::Outgoing;
+use super::patience::{PATIENCE, Patience};
 use super::sleeper::{Sleeper, Waker};
 use super::socket::{FLOW, Socket};
 use crate::chance::draw;
@@ -36,6 +37,7 @@ pub(super) struct Worker {
     meetings: Meetings,
     commands: Receiver<Command>,
     outgoing: Outgoing,
+    patience: Patience,
     counters: Arc<Counters>,
     is_stopped: bool,
 }
@@ -56,8 +58,9 @@ impl Worker {
         config.sessions_max = SESSIONS_MAX;
         config.room_sessions_max = rules.participants_max;
         let sfu = Sfu::new(config, Instant::now())?;
-        let (meetings, outgoing) = (Meetings::new(rules.room), Outgoing::default());
-        let worker = Self { socket, sleeper, sfu, meetings, commands, outgoing, counters, is_stopped: false };
+        let meetings = Meetings::new(rules.room);
+        let (outgoing, patience) = (Outgoing::default(), Patience::default());
+        let worker = Self { socket, sleeper, sfu, meetings, commands, outgoing, patience, counters, is_stopped: false };
         Ok((worker, waker))
     }
 
@@ -82,7 +85,10 @@ impl Worker {
 
     /// Does a bounded part of what there is to do; says whether there is more.
     fn turn(&mut self) -> bool {
-        let received = self.receive();
+        let mut received = self.receive();
+        if self.patience.begin() && self.outgoing.is_empty() {
+            received |= self.wait_for_rest();
+        }
         let commanded = self.act();
         self.sfu.handle_timeout(Instant::now());
         self.meetings.handle_timeout(&mut self.sfu, Instant::now());
@@ -97,6 +103,7 @@ impl Worker {
     fn receive(&mut self) -> bool {
         let now = Instant::now();
         let received = self.socket.receive(|datagram| {
+            self.patience.handle_datagram(datagram.bytes);
             // What is dropped is counted by the engine.
             let _ = self.sfu.handle_datagram(datagram, now);
         });
@@ -111,6 +118,18 @@ impl Worker {
                 false
             }
         }
+    }
+
+    /// Takes in more of a picture that has begun; says whether there is yet more.
+    fn wait_for_rest(&mut self) -> bool {
+        let until = Instant::now() + PATIENCE;
+        let mut received = false;
+        while self.patience.is_open() && !received && Instant::now() < until {
+            self.sleeper.sleep(&self.socket, Some(until), false).expect("epoll takes what was added to it");
+            received = self.receive();
+        }
+        self.patience.end();
+        received
     }
 
     fn act(&mut self) -> bool {
@@ -139,6 +158,7 @@ impl Worker {
                 return false;
             };
             budget = budget.saturating_sub(transmit.range.len());
+            self.patience.handle_sent();
             has_room = !self.outgoing.push(transmit) || self.flush();
         }
         has_room && self.flush()
