@@ -2,6 +2,7 @@
 
 mod connection;
 mod directory;
+mod limits;
 mod metrics;
 mod page;
 
@@ -21,9 +22,7 @@ use crate::media::Media;
 use crate::rate::Rate;
 use connection::Connection;
 use directory::{Directory, DirectoryFull};
-
-/// Connections of signalling at once; each has a socket of the system, and its queues.
-const CONNECTIONS_MAX: usize = 20_000;
+pub(crate) use limits::Limits;
 
 /// Bytes of a message of a client. A browser's answer for 100 slots has 110 kB.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 256 << 10;
@@ -36,6 +35,7 @@ const MEETINGS_BURST: u32 = 200;
 #[derive(Debug)]
 pub(crate) struct Control {
     media: Arc<Media>,
+    limits: Limits,
     directory: Mutex<Directory>,
     meetings: Mutex<Rate>,
     connections: Arc<Semaphore>,
@@ -48,15 +48,18 @@ pub(crate) struct Control {
 struct Counters {
     messages: AtomicU64,
     errors: AtomicU64,
+    /// Connections that ended without a close.
+    drops: AtomicU64,
 }
 
 impl Control {
-    pub(crate) fn new(media: Arc<Media>) -> Self {
+    pub(crate) fn new(media: Arc<Media>, limits: Limits) -> Self {
         Self {
             directory: Mutex::new(Directory::new(media.threads())),
             media,
+            limits,
             meetings: Mutex::new(Rate::new(MEETINGS_PER_SECOND, MEETINGS_BURST, Instant::now())),
-            connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            connections: Arc::new(Semaphore::new(limits.connections_max)),
             next_client: AtomicU64::new(0),
             counters: Counters::default(),
         }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use clap::Parser;
 use tokio::net::TcpListener;
 
-use control::Control;
+use control::{Control, Limits};
 use media::Media;
 use options::Options;
 
@@ -38,7 +38,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(options.http).await.map_err(|error| format!("HTTP {}: {error}", options.http))?;
     println!("http://{}/", listener.local_addr()?);
     println!("media at UDP {}; end with Ctrl-C", media.told());
-    let router = control::router(Arc::new(Control::new(Arc::clone(&media))));
+    let router = control::router(Arc::new(Control::new(Arc::clone(&media), Limits::default())));
     tokio::select! {
         ended = axum::serve(listener, router) => ended?,
         signal = tokio::signal::ctrl_c() => signal?,

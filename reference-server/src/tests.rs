@@ -12,13 +12,14 @@ use futures_util::{SinkExt, StreamExt};
 use plenary_sfu_core::RoomConfig;
 use plenary_transport::CloseReason;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower::ServiceExt;
 
-use crate::control::{self, Control, MESSAGE_BYTES_MAX};
+use crate::control::{self, Control, Limits, MESSAGE_BYTES_MAX};
 use crate::media::Media;
 use crate::meeting::{PARTICIPANTS_MAX, Rules};
 use crate::options::Place;
@@ -36,10 +37,14 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
+        Self::start_with(Limits::default()).await
+    }
+
+    async fn start_with(limits: Limits) -> Self {
         let place = Place { bind: "127.0.0.1:0".parse().unwrap(), told: "127.0.0.1".parse().unwrap() };
         let rules = Rules { participants_max: PARTICIPANTS_MAX, room: RoomConfig::default() };
         let media = Arc::new(Media::start(&[place, place], rules).unwrap());
-        let control = Arc::new(Control::new(Arc::clone(&media)));
+        let control = Arc::new(Control::new(Arc::clone(&media), limits));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap();
         let router = control::router(Arc::clone(&control));
@@ -99,6 +104,15 @@ impl Server {
         let (_, text) = self.ask("GET /metrics").await;
         let values = text.lines().filter(|line| line.starts_with(name));
         values.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+
+    /// Waits until a figure is this.
+    async fn figure_becomes(&self, name: &str, value: u64) {
+        let start = std::time::Instant::now();
+        while self.figure(name).await != value {
+            assert!(start.elapsed() < PATIENCE, "{name} is {}", self.figure(name).await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 
@@ -305,4 +319,76 @@ async fn messages_that_come_too_fast_wait() {
         assert_eq!(client.hear().await["code"], "malformed");
     }
     assert!(start.elapsed() > Duration::from_millis(900), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn who_does_not_join_in_time_is_ended_whatever_it_says_else() {
+    let server = Server::start_with(Limits { join_within: Duration::from_millis(300), ..Limits::default() }).await;
+    let start = std::time::Instant::now();
+    let [mut silent, mut pinging] = [server.connect().await, server.connect().await];
+    let told = async {
+        while start.elapsed() < Duration::from_secs(20) && pinging.0.send(Message::Ping(vec![7].into())).await.is_ok() {
+            match timeout(Duration::from_millis(50), pinging.0.next()).await {
+                Ok(Some(Ok(Message::Text(text)))) => return serde_json::from_str(&text).unwrap(),
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+        Value::Null
+    };
+    let (told, heard) = tokio::join!(told, silent.hear());
+    for heard in [heard, told] {
+        assert_eq!((&heard["type"], &heard["code"]), (&json!("error"), &json!("join")), "{heard}");
+    }
+    assert!(start.elapsed() >= Duration::from_millis(300));
+    assert_eq!([silent.hear().await, pinging.hear().await], [Value::Null, Value::Null]);
+}
+
+#[tokio::test]
+async fn who_gives_no_sign_of_life_is_ended() {
+    let (ping_every, silence_max) = (Duration::from_millis(100), Duration::from_millis(1500));
+    let server = Server::start_with(Limits { ping_every, silence_max, ..Limits::default() }).await;
+    let code = server.create().await;
+    // She reads, and so answers pings; he does not.
+    let (mut ada, mut bob) = (server.join(&code).await, server.join(&code).await);
+    let joined_at = std::time::Instant::now();
+    while ada.hear().await["type"] != "left" {}
+    assert!(joined_at.elapsed() >= silence_max - ping_every, "{:?}", joined_at.elapsed());
+    server.figure_becomes("plenary_sessions", 1).await;
+    // Byte by byte: he is not to answer the pings that he finds.
+    let MaybeTlsStream::Plain(stream) = bob.0.get_mut() else { panic!("a plain stream") };
+    let mut heard = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut heard)).await.unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&heard).contains(r#"{"type":"ended","reason":"silence"}"#), "{heard:?}");
+    ada.lives().await;
+}
+
+#[tokio::test]
+async fn there_are_no_more_connections_than_there_may_be() {
+    let server = Server::start_with(Limits { connections_max: 2, ..Limits::default() }).await;
+    let code = server.create().await;
+    let (mut ada, bob) = (server.join(&code).await, server.connect().await);
+    let url = format!("ws://{}/signaling", server.http);
+    let refused = connect_async(&url).await.map(|_| ()).unwrap_err();
+    assert_eq!(refused.to_string(), "HTTP error: 503 Service Unavailable");
+    ada.lives().await;
+    drop(bob);
+    let start = std::time::Instant::now();
+    while connect_async(&url).await.is_err() {
+        assert!(start.elapsed() < PATIENCE, "there is room again");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_dropped_is_no_error() {
+    let server = Server::start().await;
+    let code = server.create().await;
+    let (ada, mut bob) = (server.join(&code).await, server.join(&code).await);
+    bob.0.close(None).await.unwrap();
+    server.figure_becomes("plenary_sessions", 1).await;
+    assert_eq!(server.figure("plenary_signaling_drops_total").await, 0, "Bob has closed");
+    drop(ada);
+    server.figure_becomes("plenary_sessions", 0).await;
+    assert_eq!(server.figure("plenary_signaling_drops_total").await, 1);
+    assert_eq!(server.figure("plenary_signaling_errors_total").await, 0);
 }

@@ -1,5 +1,6 @@
 //! One client's WebSocket: its messages go to the media thread of its meeting, and what that says goes back.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -14,16 +15,9 @@ use crate::meeting::{CLIENT_QUEUE_MAX, ClientId, Command};
 use crate::protocol::{self, ClientMessage, EndReason, ErrorCode, Join, ServerMessage};
 use crate::rate::Rate;
 
-/// How long a client may take to say who it is.
-const JOIN_WITHIN: Duration = Duration::from_secs(10);
-
 /// Messages of one client that are read in each second, and at once; more of them wait in its socket.
 const MESSAGES_PER_SECOND: u32 = 50;
 const MESSAGES_BURST: u32 = 200;
-
-/// How often a client is asked whether it is there, and after how long a silence it is not.
-const PING_EVERY: Duration = Duration::from_secs(15);
-const SILENCE_MAX: Duration = Duration::from_secs(45);
 
 /// How long a client may take to take in one message.
 const SEND_WITHIN: Duration = Duration::from_secs(10);
@@ -64,7 +58,7 @@ impl Connection {
     }
 
     pub(super) async fn run(mut self) {
-        let end = match timeout(JOIN_WITHIN, self.join()).await {
+        let end = match timeout(self.control.limits.join_within, self.join()).await {
             Ok(Ok(mut joined)) => {
                 let end = self.converse(&mut joined).await;
                 // Twice, if the session is over already: nothing comes of it.
@@ -127,7 +121,7 @@ impl Connection {
     }
 
     async fn converse(&mut self, joined: &mut Joined) -> End {
-        let mut ping = tokio::time::interval(PING_EVERY);
+        let mut ping = tokio::time::interval(self.control.limits.ping_every);
         loop {
             let due = self.rate.due();
             let may_read = due <= Instant::now();
@@ -196,6 +190,10 @@ impl Connection {
             Some(Ok(Message::Binary(_))) => {
                 Ok(Some(Err(ServerMessage::error(ErrorCode::Malformed, "", &"messages are text"))))
             }
+            Some(Err(error)) if is_drop(&error) => {
+                Control::count(&self.control.counters.drops);
+                Err(End::Gone)
+            }
             Some(Err(error)) => Err(End::Told(ServerMessage::error(ErrorCode::Unreadable, "", &error))),
         }
     }
@@ -209,7 +207,7 @@ impl Connection {
     }
 
     async fn ping(&mut self) -> Result<(), End> {
-        if self.heard_at.elapsed() > SILENCE_MAX {
+        if self.heard_at.elapsed() > self.control.limits.silence_max {
             return Err(End::Told(ServerMessage::Ended { reason: EndReason::Silence }));
         }
         self.send(Message::Ping(Vec::new().into())).await
@@ -221,4 +219,14 @@ impl Connection {
             Ok(Err(_)) | Err(_) => Err(End::Gone),
         }
     }
+}
+
+/// Whether a connection has ended without a close: as with a browser that is killed, or a network that is gone.
+fn is_drop(error: &axum::Error) -> bool {
+    use tungstenite::Error::{AlreadyClosed, ConnectionClosed, Io, Protocol};
+    use tungstenite::error::ProtocolError::ResetWithoutClosingHandshake;
+    matches!(
+        error.source().and_then(|error| error.downcast_ref()),
+        Some(Io(_) | Protocol(ResetWithoutClosingHandshake) | ConnectionClosed | AlreadyClosed)
+    )
 }

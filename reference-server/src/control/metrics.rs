@@ -49,6 +49,7 @@ pub(super) fn text(control: &Control) -> String {
     let signaling = [
         ("plenary_signaling_messages_total", "Messages of clients", &control.counters.messages),
         ("plenary_signaling_errors_total", "Errors that clients were told", &control.counters.errors),
+        ("plenary_signaling_drops_total", "Connections that ended without a close", &control.counters.drops),
     ];
     for (name, help, counter) in signaling {
         head(&mut text, name, "counter", help);
