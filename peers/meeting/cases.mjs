@@ -184,7 +184,7 @@ async function survives(page, other) {
   const before = await observe(page);
   const after = await until('it is repaired while frames go on', () => observe(page), ({ others, sent, at }) => {
     const [then, now] = [before, { others }].map((it) => it.others[other].video);
-    return at - before.at > 10_000 && now.framesDecoded > then.framesDecoded + 100 &&
+    return at - before.at > 20_000 && now.framesDecoded > then.framesDecoded + 100 &&
       now.retransmittedPacketsReceived > then.retransmittedPacketsReceived &&
       sent.some(({ nackCount, retransmittedPacketsSent }) => nackCount > 0 && retransmittedPacketsSent > 0);
   });
@@ -196,10 +196,15 @@ function survived(before, after, seconds) {
   const samples = grown('audio', 'totalSamplesReceived');
   const concealed = grown('audio', 'concealedSamples') / samples;
   assert.ok(samples > 40_000 * seconds, `${samples} samples in ${seconds} s`);
-  assert.ok(concealed < 0.2, `${concealed} of the sound is made up`);
+  // A packet in ten is lost on the way up or down, and sound is not repaired.
+  assert.ok(concealed < 0.15, `${concealed} of the sound is made up`);
+  const [freezes, frozen] = ['freezeCount', 'totalFreezesDuration'].map((what) => grown('video', what));
+  // What is repaired at the first try is there after 150 ms, and 200 ms without a frame count as a freeze: that takes a
+  // second loss of the same packet, or a browser that waits for its turn.
+  assert.ok(freezes <= seconds / 2 && frozen <= 0.15 * seconds, `${freezes} freezes of ${frozen} s in ${seconds} s`);
   return `${(grown('video', 'framesDecoded') / seconds).toFixed(1)} frames a second, ` +
-    `${grown('video', 'freezeCount')} freezes, ${grown('video', 'retransmittedPacketsReceived')} packets repaired, ` +
-    `${(100 * concealed).toFixed(1)} % of the sound concealed`;
+    `${freezes} freezes of ${frozen.toFixed(1)} s in all, ${grown('video', 'keyFramesDecoded')} key frames, ` +
+    `${grown('video', 'retransmittedPacketsReceived')} packets repaired, ${(100 * concealed).toFixed(1)} % of the sound concealed`;
 }
 
 async function hostile({ chromium, base, server }) {

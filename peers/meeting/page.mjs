@@ -33,9 +33,12 @@ export function observe(page) {
       const tile = meeting.gallery.tiles.get(content.session);
       others[name] ??= { isSeen: tile?.element.classList.contains('has-picture') ?? false, track: tile?.track };
       const { framesDecoded, frameWidth, keyFramesDecoded, totalSamplesReceived, totalAudioEnergy, concealedSamples } = entry ?? {};
-      const { freezeCount, retransmittedPacketsReceived = 0 } = entry ?? {};
+      const { freezeCount, totalFreezesDuration, retransmittedPacketsReceived = 0 } = entry ?? {};
       others[name][media.kind] = media.kind === 'video'
-        ? { framesDecoded, frameWidth, keyFramesDecoded, layer: content.layer, freezeCount, retransmittedPacketsReceived }
+        ? {
+            framesDecoded, frameWidth, keyFramesDecoded, layer: content.layer, freezeCount, totalFreezesDuration,
+            retransmittedPacketsReceived,
+          }
         : { totalSamplesReceived, totalAudioEnergy, concealedSamples };
     }
     return {

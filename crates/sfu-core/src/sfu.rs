@@ -169,13 +169,7 @@ impl Sfu {
             connection.transport.handle_timeout(now);
             for track in &connection.tracks {
                 let layers = self.tracks.get_mut(*track).map(|track| track.layers.iter_mut());
-                for received in layers.into_iter().flatten().filter_map(|layer| layer.received.as_mut()) {
-                    received.stream.handle_timeout(now);
-                    if received.stream.poll_given_up().is_some() {
-                        // Pictures are missing for good: nobody goes on well without a new beginning.
-                        received.request.request();
-                    }
-                }
+                layers.into_iter().flatten().for_each(|layer| layer.handle_timeout(now));
             }
             connection.note_feedback(&self.tracks, now);
             self.note_closed(key, now);

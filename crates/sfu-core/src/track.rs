@@ -229,6 +229,19 @@ impl Layer {
         self.start.filter(|start| start.packet >= self.log.start() && sent.is_none_or(|sent| start.arrived >= sent))
     }
 
+    /// Gives up what has been missing for too long.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        let Some(received) = &mut self.received else { return };
+        received.stream.handle_timeout(now);
+        let Some(before) = received.stream.poll_given_up() else { return };
+        // Pictures are missing for good: nobody goes on well without a new beginning. But where nobody reads there is
+        // nobody to go on, and encoders make a key frame of all layers if one is asked for.
+        self.start = self.start.filter(|start| start.seq >= before);
+        if !self.readers.is_empty() {
+            received.request.request();
+        }
+    }
+
     /// Somebody needs a key frame.
     pub(crate) fn request_key_frame(&mut self) {
         if let Some(received) = &mut self.received {

@@ -81,6 +81,36 @@ fn loss_on_the_way_in_is_repaired_by_the_publisher() {
     assert_eq!(numbers[3] - numbers[0], 3, "the hole was kept for it");
 }
 
+// Trap: encoders make a key frame of all layers when one is asked for, and each is more that may be lost.
+#[test]
+fn a_hole_for_good_matters_to_those_who_read() {
+    let mut lab = Lab::new();
+    let (publisher, subscriber) = (lab.join(), lab.join());
+    let (track, mut camera) = lab.publish_camera(publisher);
+    lab.add_video_slot(subscriber, 0);
+    let plis = |lab: &Lab| feedback(lab, 0, |packet| matches!(packet, Rtcp::Pli(_)));
+    let hole = |lab: &mut Lab, camera: &mut crate::lab::Camera| {
+        let mut frame = camera.frame(false, &[1000; 3]);
+        frame.remove(1);
+        send(lab, frame);
+        lab.run(ms(300));
+    };
+    let key = camera.frame(true, &[1000; 4]);
+    send(&mut lab, key);
+    hole(&mut lab, &mut camera);
+    assert_eq!(plis(&lab), 0, "nobody reads it");
+
+    lab.sfu.subscribe(lab.clients[1].session, track, lab.now).unwrap();
+    lab.run(ms(33));
+    assert_eq!((plis(&lab), lab.clients[1].rtp.len()), (1, 0), "what comes before the hole does not go on behind it");
+    let key = camera.frame(true, &[1000; 4]);
+    send(&mut lab, key);
+    assert_eq!(lab.clients[1].rtp.len(), 4);
+
+    hole(&mut lab, &mut camera);
+    assert_eq!(plis(&lab), 2, "one reads it");
+}
+
 #[test]
 fn loss_on_the_way_out_is_repaired_by_the_engine() {
     let (mut lab, mut camera) = pair();

@@ -24,9 +24,14 @@ pub struct NackConfig {
     pub retry_margin: Duration,
     /// How often a packet is asked for. Default: 10, which only a round trip of a few milliseconds reaches. 1 or more.
     pub asks_max: u8,
-    /// A packet is given up after a round trip and this… Default: 50 ms, a frame and a half at 30 per second.
+    /// A packet is given up once so many asks could have been answered: after as many round trips with their
+    /// `retry_margin`, and … Default: 2. Of the losses of a path that loses a twentieth each way, one is left for a tenth of
+    /// the repairs, two for a hundredth; and a key frame, which is all that helps then, takes a round trip too and more
+    /// packets.
+    pub patience_asks: u8,
+    /// … this. Default: 50 ms, a frame and a half at 30 per second.
     pub patience_margin: Duration,
-    /// … but after this at the latest. Default: 200 ms; whoever waits behind a hole is not held up longer.
+    /// But after this at the latest. Default: 500 ms; whoever waits behind a hole is not held up longer.
     pub patience_max: Duration,
     /// How many missing packets are listed; older ones are given up, and a gap of more is not asked for at all: only a new
     /// picture helps. Default: 512, which is 24 kB, and in 200 ms a loss of all packets of 30 Mbit/s. From 1 to 32767.
@@ -43,8 +48,9 @@ impl Default for NackConfig {
             round_trip: Duration::from_millis(100),
             retry_margin: Duration::from_millis(10),
             asks_max: 10,
+            patience_asks: 2,
             patience_margin: Duration::from_millis(50),
-            patience_max: Duration::from_millis(200),
+            patience_max: Duration::from_millis(500),
             listed_max: 512,
             reordering_wait_max: Duration::from_millis(20),
             interval_min: Duration::from_millis(5),
@@ -205,7 +211,9 @@ impl Missing {
     }
 
     fn patience(&self) -> Duration {
-        self.round_trip.saturating_add(self.config.patience_margin).min(self.config.patience_max)
+        let NackConfig { retry_margin, patience_asks, patience_margin, patience_max, .. } = self.config;
+        let answered = (self.round_trip + retry_margin) * patience_asks.into();
+        (answered + patience_margin).min(patience_max)
     }
 
     /// When something will be due: to be asked for, or to be given up.

@@ -50,15 +50,17 @@ fn random_loss_is_repaired_within_the_patience() {
         call.run(20_000, true);
         call.run(500, false);
         let counters = *call.receiver.stream.counters();
-        // 5 % of 10,000 packets; one loss in twenty of a repair leaves time for one more.
+        // 5 % of 10,000 packets; one repair in twenty is lost too, and there is time for three.
         assert!(counters.repaired > 400, "{seed}: {counters:?}");
-        assert!(counters.given_up * 50 < counters.repaired, "{seed}: {counters:?}");
+        assert!(counters.given_up * 200 < counters.repaired, "{seed}: {counters:?}");
         assert!(counters.asked < counters.repaired * 12 / 10, "{seed}: {counters:?}");
         assert_eq!(counters.repair_duplicates, 0, "{seed}");
-        assert_eq!(holes(&call) as u64, counters.given_up, "{seed}");
+        // What was given up may come all the same.
+        let holes = holes(&call) as u64;
+        assert!(holes <= counters.given_up, "{seed}: {holes} {counters:?}");
         assert_eq!(call.receiver.stream.missing(), 0);
         // Repairs do not hide the loss from the sender.
-        assert_eq!(call.receiver.stream.cumulative_lost() as u64, counters.repaired + counters.given_up);
+        assert_eq!(call.receiver.stream.cumulative_lost() as u64, counters.repaired + holes);
         let told = call.sender.stream.reception().unwrap().cumulative_lost;
         assert!((380..=620).contains(&told), "{seed}: {told}");
     }
