@@ -29,8 +29,9 @@ const VIDEO_MIN: u64 = 150_000;
 const VIDEO_MAX: u64 = 1_500_000;
 /// How long the encoder takes to follow.
 pub(crate) const ENCODER_REACTION: Duration = Duration::from_millis(100);
-/// It is off by up to so many thousandths, drawn anew each second.
-const VARIATION: u32 = 50;
+/// It is off by up to so many thousandths of a second's worth, drawn anew each second: so a second is off by twice that at
+/// most, and it makes up for it in the next.
+const DEVIATION: u32 = 25;
 /// Frames are of about so many bits, between 10 and 30 each second.
 const FRAME_BITS: u64 = 20_000;
 /// What a packet of video carries on average, for the share of headers.
@@ -77,6 +78,8 @@ pub(crate) struct Video {
     /// What it follows now, and what it will follow when: bits of payload each second.
     rate: u64,
     told: VecDeque<(Duration, u64)>,
+    /// Thousandths of a second's worth that it has made too much by the end of this second, from 0 for the least.
+    deviation: u64,
     /// Thousandths of the rate that it makes in this second.
     factor: u64,
     factor_until: Duration,
@@ -85,7 +88,15 @@ pub(crate) struct Video {
 
 impl Video {
     pub(crate) fn new(start: Duration, random: Random) -> Self {
-        Self { random, rate: VIDEO_MIN, told: VecDeque::new(), factor: 1_000, factor_until: start, next: start }
+        Self {
+            random,
+            rate: VIDEO_MIN,
+            told: VecDeque::new(),
+            deviation: u64::from(DEVIATION),
+            factor: 1_000,
+            factor_until: start,
+            next: start,
+        }
     }
 
     pub(crate) const fn poll_timeout(&self) -> Duration {
@@ -111,7 +122,9 @@ impl Video {
             self.told.pop_front();
         }
         if self.factor_until <= now {
-            self.factor = u64::from(1_000 - VARIATION + self.random.below(2 * VARIATION + 1));
+            let deviation = u64::from(self.random.below(2 * DEVIATION + 1));
+            self.factor = 1_000 + deviation - self.deviation;
+            self.deviation = deviation;
             self.factor_until = now + Duration::from_secs(1);
         }
         let per_second = (self.rate / FRAME_BITS).clamp(10, 30);
@@ -162,5 +175,7 @@ mod tests {
         assert_eq!(first, Some(ms(100)));
         assert!(bits[1..].iter().all(|bits| (940_000..=1_060_000).contains(bits)), "{bits:?}");
         assert!(bits[1..].iter().any(|bits| bits.abs_diff(1_000_000) > 20_000), "{bits:?}");
+        // What is off does not add up.
+        assert!(bits[1..].iter().sum::<usize>().abs_diff(11_000_000) < 60_000, "{bits:?}");
     }
 }

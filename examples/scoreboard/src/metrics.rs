@@ -21,7 +21,7 @@ const UTILITY_LATE: f64 = 0.4;
 pub struct Score {
     /// Of each phase: what all flows received, of what they would have if all was shared fairly.
     pub utilisation: Vec<f64>,
-    /// Of each phase: when the last flow had converged, since its start; `None` if one had not by its end.
+    /// Of each phase, but for traces: when the last flow had converged, since its start; `None` if one had not by its end.
     pub convergence: Vec<Option<f64>>,
     /// What packets that arrived waited in queues: 50th, 95th and 99th percentile.
     pub wait: [f64; 3],
@@ -54,7 +54,7 @@ impl Score {
         let feedback: u64 = record.flows.iter().map(|flow| flow.feedback.as_bytes()).sum();
         Self {
             utilisation: phases.iter().map(|phase| utilisation(record, &ideal, *phase)).collect(),
-            convergence: phases.iter().map(|phase| convergence(record, &ideal, *phase)).collect(),
+            convergence: settled(case, &phases).iter().map(|phase| convergence(record, &ideal, *phase)).collect(),
             wait,
             frame,
             loss: share(bins().map(|bin| f64::from(bin.packets_lost)), bins().map(|bin| f64::from(bin.packets_sent))),
@@ -93,6 +93,11 @@ fn utilisation(record: &Record, ideal: &Ideal, phase: Span) -> f64 {
     let received = record.flows.iter().map(|flow| bits(bins_of(flow, phase), |bin| bin.received));
     let possible = (0..record.flows.len()).map(|flow| ideal.mean(flow, phase.0, phase.1) * seconds);
     share(received, possible)
+}
+
+/// The phases in which there is something to settle on: none of a trace.
+fn settled<'a>(case: &Case, phases: &'a [Span]) -> &'a [Span] {
+    if case.links.iter().any(|link| link.is_trace) { &[] } else { phases }
 }
 
 fn convergence(record: &Record, ideal: &Ideal, phase: Span) -> Option<f64> {

@@ -41,8 +41,11 @@ pub(crate) struct Departure {
 /// What a flow may send at the start of a case, as its controller is told.
 #[must_use]
 pub(crate) fn streams_of(spec: &Flow, now: Duration) -> Streams {
+    let audio = if is_within(&spec.audio, now) { AUDIO_RATE } else { Bitrate::ZERO };
+    let video = if is_within(&spec.video, now) { VIDEO_RATE_MIN } else { Bitrate::ZERO };
     Streams {
-        min: VIDEO_RATE_MIN,
+        // Encoders can't go below.
+        min: (audio + video).max(AUDIO_RATE),
         max: AUDIO_RATE + VIDEO_RATE_MAX,
         start: VIDEO_RATE_MIN + AUDIO_RATE,
         demand: spec.demand(now),

@@ -41,7 +41,8 @@ fn write_row(out: &mut String, row: &Row<'_>) {
     let of = |get: &dyn Fn(&Score) -> f64| median(row.scores.iter().map(get).collect());
     let phases = row.scores.first().map_or(0, |score| score.utilisation.len());
     let utilisation = join((0..phases).map(|index| format!("{:.0}", 100.0 * of(&|score| score.utilisation[index]))));
-    let convergence = join((0..phases).map(|index| {
+    let settled = row.scores.first().map_or(0, |score| score.convergence.len());
+    let convergence = join((0..settled).map(|index| {
         let seconds = of(&|score| score.convergence[index].unwrap_or(f64::INFINITY));
         if seconds.is_finite() { format!("{seconds:.1}") } else { "–".to_owned() }
     }));
