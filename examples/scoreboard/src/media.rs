@@ -21,12 +21,10 @@ const AUDIO_PAYLOAD: usize = 50;
 /// Audio with its headers: 98 bytes each 20 ms.
 pub(crate) const AUDIO_RATE: Bitrate = Bitrate::from_bps((AUDIO_PAYLOAD as u64 + HEADERS) * 8 * 50);
 /// Video of the highest quality with its headers.
-pub(crate) const VIDEO_RATE_MAX: Bitrate = with_headers(VIDEO_MAX);
+pub(crate) const VIDEO_RATE_MAX: Bitrate = with_headers(1_500_000);
 /// Video of the lowest quality with its headers.
-pub(crate) const VIDEO_RATE_MIN: Bitrate = with_headers(VIDEO_MIN);
+pub(crate) const VIDEO_RATE_MIN: Bitrate = with_headers(150_000);
 
-const VIDEO_MIN: u64 = 150_000;
-const VIDEO_MAX: u64 = 1_500_000;
 /// How long the encoder takes to follow.
 pub(crate) const ENCODER_REACTION: Duration = Duration::from_millis(100);
 /// It is off by up to so many thousandths of a second's worth, drawn anew each second: so a second is off by twice that at
@@ -34,11 +32,10 @@ pub(crate) const ENCODER_REACTION: Duration = Duration::from_millis(100);
 const DEVIATION: u32 = 25;
 /// Frames are of about so many bits, between 10 and 30 each second.
 const FRAME_BITS: u64 = 20_000;
-/// What a packet of video carries on average, for the share of headers.
-const TYPICAL_PAYLOAD: u64 = 1_000;
 
+/// As packets carry about 1000 bytes.
 const fn with_headers(payload: u64) -> Bitrate {
-    Bitrate::from_bps(payload + payload * HEADERS / TYPICAL_PAYLOAD)
+    Bitrate::from_bps(payload + payload * HEADERS / 1_000)
 }
 
 /// Audio of constant rate: a payload each 20 ms.
@@ -75,7 +72,7 @@ impl Audio {
 #[derive(Debug)]
 pub(crate) struct Video {
     random: Random,
-    /// What it follows now, and what it will follow when: bits of payload each second.
+    /// What it follows now, and what it will follow when: bits each second, with headers.
     rate: u64,
     told: VecDeque<(Duration, u64)>,
     /// Thousandths of a second's worth that it has made too much by the end of this second, from 0 for the least.
@@ -90,7 +87,7 @@ impl Video {
     pub(crate) fn new(start: Duration, random: Random) -> Self {
         Self {
             random,
-            rate: VIDEO_MIN,
+            rate: VIDEO_RATE_MIN.as_bps(),
             told: VecDeque::new(),
             deviation: u64::from(DEVIATION),
             factor: 1_000,
@@ -105,14 +102,13 @@ impl Video {
 
     /// What it may use from now on, with headers.
     pub(crate) fn follow(&mut self, rate: Bitrate, now: Duration) {
-        let payload = rate.as_bps() * TYPICAL_PAYLOAD / (TYPICAL_PAYLOAD + HEADERS);
-        let payload = payload.clamp(VIDEO_MIN, VIDEO_MAX);
-        if self.told.back().map_or(self.rate, |last| last.1) != payload {
-            self.told.push_back((now + ENCODER_REACTION, payload));
+        let rate = rate.clamp(VIDEO_RATE_MIN, VIDEO_RATE_MAX).as_bps();
+        if self.told.back().map_or(self.rate, |last| last.1) != rate {
+            self.told.push_back((now + ENCODER_REACTION, rate));
         }
     }
 
-    /// Bytes of the frame that is due.
+    /// Bytes of the frame that is due, with the headers of its packets.
     pub(crate) fn poll_frame(&mut self, now: Duration) -> Option<usize> {
         if now < self.next {
             return None;
@@ -138,9 +134,9 @@ impl Video {
     }
 }
 
-/// Payloads of one frame's packets: as few as fit, about equally large.
+/// Sizes of one frame's packets: as few as fit, about equally large.
 pub(crate) fn packets_of(frame: usize) -> impl Iterator<Item = usize> {
-    let count = frame.div_ceil(PACKET_MAX - RTP_HEADER).max(1);
+    let count = frame.div_ceil(PACKET_MAX + IP_UDP_HEADERS).max(1);
     (0..count).map(move |index| (frame * (index + 1)) / count - frame * index / count)
 }
 
@@ -150,8 +146,8 @@ mod tests {
 
     #[test]
     fn a_frame_is_cut_into_few_even_packets() {
-        assert_eq!(packets_of(1_180).collect::<Vec<_>>(), [1_180]);
-        assert_eq!(packets_of(1_181).collect::<Vec<_>>(), [590, 591]);
+        assert_eq!(packets_of(1_228).collect::<Vec<_>>(), [1_228]);
+        assert_eq!(packets_of(1_229).collect::<Vec<_>>(), [614, 615]);
         assert_eq!(packets_of(5_000).sum::<usize>(), 5_000);
         assert_eq!(AUDIO_RATE, Bitrate::from_bps(39_200));
         assert_eq!(VIDEO_RATE_MAX, Bitrate::from_bps(1_572_000));
@@ -163,7 +159,7 @@ mod tests {
         let ms = Duration::from_millis;
         let mut bits = [0; 12];
         let mut first = None;
-        video.follow(Bitrate::from_bps(1_048_000), Duration::ZERO);
+        video.follow(Bitrate::from_mbps(1), Duration::ZERO);
         while video.poll_timeout() < Duration::from_secs(12) {
             let now = video.poll_timeout();
             let size = video.poll_frame(now).unwrap();

@@ -104,10 +104,9 @@ impl Sender {
             self.pacer.push(Waiting { size, purpose: Purpose::Audio, captured: now, ends_frame: false });
         }
         if let Some(frame) = self.video.poll_frame(now) {
-            let mut payloads = packets_of(frame).peekable();
-            while let Some(payload) = payloads.next() {
-                let size = payload + RTP_HEADER + IP_UDP_HEADERS;
-                let ends_frame = payloads.peek().is_none();
+            let mut sizes = packets_of(frame).peekable();
+            while let Some(size) = sizes.next() {
+                let ends_frame = sizes.peek().is_none();
                 self.pacer.push(Waiting { size, purpose: Purpose::Video, captured: now, ends_frame });
             }
         }
