@@ -7,6 +7,7 @@ use std::time::Instant;
 use plenary_bwe::{Controller, Fixed, Oracle, Streams};
 use plenary_wire::Bitrate;
 
+use crate::external::{Command, External, Failure};
 use interceptor::Interceptor;
 
 /// An algorithm that takes part.
@@ -16,6 +17,33 @@ pub struct Algorithm {
     pub name: &'static str,
     /// A controller for one flow.
     pub make: fn(&Setup) -> Box<dyn Controller>,
+}
+
+/// What takes part in a sweep.
+#[derive(Clone, Debug)]
+pub enum Entrant {
+    /// An algorithm of the table.
+    BuiltIn(Algorithm),
+    /// A program.
+    External(Command),
+}
+
+impl Entrant {
+    /// In tables and plots.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::BuiltIn(algorithm) => algorithm.name,
+            Self::External(command) => &command.name,
+        }
+    }
+
+    pub(crate) fn make(&self, setup: &Setup, failure: &Failure) -> Box<dyn Controller> {
+        match self {
+            Self::BuiltIn(algorithm) => (algorithm.make)(setup),
+            Self::External(command) => Box::new(External::new(command, setup, failure)),
+        }
+    }
 }
 
 /// What a controller may know at its start.

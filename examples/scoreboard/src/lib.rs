@@ -3,6 +3,7 @@
 mod algorithms;
 mod case;
 mod cases;
+pub mod external;
 mod feedback;
 mod ideal;
 mod media;
@@ -15,12 +16,12 @@ mod sweep;
 mod table;
 mod world;
 
-pub use algorithms::{ALGORITHMS, Algorithm, Setup};
+pub use algorithms::{ALGORITHMS, Algorithm, Entrant, Setup};
 pub use case::{Background, Bottleneck, Case, Flow, Span};
 pub use cases::all as cases;
 pub use ideal::Ideal;
 pub use metrics::Score;
 pub use record::Record;
 pub use run::run;
-pub use sweep::{Entry, Sweep};
+pub use sweep::{Entry, Outcome, Sweep};
 pub use table::markdown;

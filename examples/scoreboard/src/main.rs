@@ -1,12 +1,14 @@
 //! Runs the scoreboard: see the README of `plenary-bwe`.
 
 use std::io::{IsTerminal, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 use std::{fs, io, thread};
 
 use clap::Parser;
-use plenary_scoreboard::{ALGORITHMS, Algorithm, Case, Sweep, cases, markdown};
+use plenary_scoreboard::external::Command;
+use plenary_scoreboard::{ALGORITHMS, Algorithm, Case, Entrant, Outcome, Sweep, cases, markdown};
 
 /// Runs congestion controllers through the cases of RFC 8867 and others, in virtual time, and writes a table.
 #[derive(Debug, Parser)]
@@ -14,6 +16,9 @@ struct Options {
     /// Only these, by name, separated by commas; without it, all. The oracle takes part in any case.
     #[arg(long, value_delimiter = ',')]
     algorithms: Vec<String>,
+    /// A program that takes part, with its arguments: see EXTERNAL.md. More than one may be given.
+    #[arg(long)]
+    external: Vec<String>,
     /// Only those whose names begin so, separated by commas; without it, all.
     #[arg(long, value_delimiter = ',')]
     cases: Vec<String>,
@@ -42,20 +47,20 @@ fn main() -> ExitCode {
 }
 
 fn start(options: &Options) -> io::Result<()> {
-    let (cases, algorithms) = (chosen_cases(options)?, chosen_algorithms(options)?);
+    let (cases, entrants) = (chosen_cases(options)?, entrants(options)?);
     if options.list {
-        println!("algorithms: {}", algorithms.iter().map(|one| one.name).collect::<Vec<_>>().join(" "));
+        println!("algorithms: {}", entrants.iter().map(Entrant::name).collect::<Vec<_>>().join(" "));
         cases.iter().for_each(|case| println!("{:28} {}", case.name, case.title));
         return Ok(());
     }
-    let sweep = Sweep { cases: &cases, algorithms: &algorithms, seeds: options.seeds };
+    let sweep = Sweep { cases: &cases, entrants: &entrants, seeds: options.seeds };
     let threads = options.threads.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
-    let entries = sweep.run(threads, &progress);
+    let outcomes = sweep.run(threads, &progress);
     fs::create_dir_all(&options.out)?;
     let table = options.out.join("SCOREBOARD.md");
-    fs::write(&table, markdown(&sweep, &entries))?;
-    eprintln!("{}", table.display());
-    Ok(())
+    fs::write(&table, markdown(&sweep, &outcomes))?;
+    println!("{}", table.display());
+    failures(&sweep, &outcomes)
 }
 
 fn chosen_cases(options: &Options) -> io::Result<Vec<Case>> {
@@ -64,14 +69,41 @@ fn chosen_cases(options: &Options) -> io::Result<Vec<Case>> {
     if chosen.is_empty() { Err(io::Error::other("there is no such case: see --list")) } else { Ok(chosen) }
 }
 
-fn chosen_algorithms(options: &Options) -> io::Result<Vec<Algorithm>> {
+fn entrants(options: &Options) -> io::Result<Vec<Entrant>> {
     let mut names = options.algorithms.clone();
     if let Some(unknown) = names.iter().find(|name| ALGORITHMS.iter().all(|one| one.name != **name)) {
         return Err(io::Error::other(format!("there is no algorithm {unknown}: see --list")));
     }
     names.push("oracle".to_owned());
     let is_chosen = |one: &&Algorithm| names.len() == 1 || names.iter().any(|name| name == one.name);
-    Ok(ALGORITHMS.iter().filter(is_chosen).copied().collect())
+    let external = options.external.iter().map(|line| Entrant::External(command(line)));
+    Ok(external.chain(ALGORITHMS.iter().filter(is_chosen).copied().map(Entrant::BuiltIn)).collect())
+}
+
+/// Named after the file of its last word: `python3 agents/aimd.py` is `aimd`.
+fn command(line: &str) -> Command {
+    let last = Path::new(line.split_whitespace().next_back().unwrap_or("external"));
+    let name = last.file_stem().map_or_else(|| line.to_owned(), |stem| stem.to_string_lossy().into_owned());
+    Command { name, line: line.to_owned(), reply_time_max: Duration::from_secs(10) }
+}
+
+/// Who failed, where and why: of each the first.
+fn failures(sweep: &Sweep<'_>, outcomes: &[Vec<Outcome>]) -> io::Result<()> {
+    let mut failed = Vec::new();
+    for (index, entrant) in sweep.entrants.iter().enumerate() {
+        let errors =
+            sweep.cases.iter().zip(outcomes).filter_map(|(case, row)| Some((case, row[index].as_ref().err()?)));
+        let errors: Vec<_> = errors.collect();
+        if let Some((case, error)) = errors.first() {
+            failed.push(format!(
+                "{} failed in {} cases, first in {}: {error}",
+                entrant.name(),
+                errors.len(),
+                case.name
+            ));
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(io::Error::other(failed.join("\n"))) }
 }
 
 /// A bar on a terminal; nothing elsewhere.

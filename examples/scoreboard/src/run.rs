@@ -1,7 +1,10 @@
+use std::time::Duration;
+
 use plenary_netsim::base;
 
-use crate::algorithms::{Algorithm, Setup};
+use crate::algorithms::{Entrant, Setup};
 use crate::case::Case;
+use crate::external::{self, Failure};
 use crate::ideal::Ideal;
 use crate::media::ENCODER_REACTION;
 use crate::record::Record;
@@ -9,16 +12,20 @@ use crate::sender::streams_of;
 use crate::world::World;
 
 /// One case, one algorithm on all its flows, one seed: the same comes out each time.
-#[must_use]
-pub fn run(case: &Case, algorithm: &Algorithm, seed: u64) -> Record {
+///
+/// # Errors
+///
+/// What went wrong with an external estimator.
+pub fn run(case: &Case, entrant: &Entrant, seed: u64) -> Result<Record, external::Error> {
     let now = base();
+    let failure = Failure::default();
     let ideal = Ideal::of(case);
     let controllers = case.flows.iter().enumerate().map(|(index, flow)| {
         // The oracle speaks early enough for the encoder to follow in time.
-        let early = |at: std::time::Duration| now + at.saturating_sub(ENCODER_REACTION);
+        let early = |at: Duration| now + at.saturating_sub(ENCODER_REACTION);
         let schedule = ideal.schedule(index).map(|(at, rate)| (early(at), rate)).collect();
-        (algorithm.make)(&Setup { now, streams: streams_of(flow, std::time::Duration::ZERO), schedule })
+        entrant.make(&Setup { now, streams: streams_of(flow, Duration::ZERO), schedule }, &failure)
     });
-    let controllers = controllers.collect();
-    World::new(case, controllers, now, seed).run()
+    let record = World::new(case, controllers.collect(), now, seed).run();
+    failure.take().map_or(Ok(record), Err)
 }

@@ -2,8 +2,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::algorithms::Algorithm;
+use crate::algorithms::Entrant;
 use crate::case::Case;
+use crate::external;
 use crate::metrics::Score;
 use crate::record::Record;
 use crate::run::run;
@@ -13,8 +14,8 @@ use crate::run::run;
 pub struct Sweep<'a> {
     /// The cases.
     pub cases: &'a [Case],
-    /// The algorithms.
-    pub algorithms: &'a [Algorithm],
+    /// The entrants.
+    pub entrants: &'a [Entrant],
     /// From one to this.
     pub seeds: u64,
 }
@@ -28,16 +29,19 @@ pub struct Entry {
     pub first: Record,
 }
 
+/// What became of a case and an algorithm: the first error ends it, for all seeds.
+pub type Outcome = Result<Entry, external::Error>;
+
 impl Sweep<'_> {
     /// Runs all on so many threads, and tells of each run how many are done. The order of the results is that of cases, then
-    /// algorithms, whatever the threads do.
+    /// entrants, whatever the threads do.
     ///
     /// # Panics
     ///
     /// If a run does.
     #[must_use]
-    pub fn run(&self, threads: usize, progress: &(dyn Fn(usize, usize) + Sync)) -> Vec<Vec<Entry>> {
-        let pairs = self.cases.len() * self.algorithms.len();
+    pub fn run(&self, threads: usize, progress: &(dyn Fn(usize, usize) + Sync)) -> Vec<Vec<Outcome>> {
+        let pairs = self.cases.len() * self.entrants.len();
         let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(pairs)));
         let work = || {
             loop {
@@ -59,14 +63,17 @@ impl Sweep<'_> {
         let mut done = done.into_inner().expect("no thread has panicked");
         done.sort_unstable_by_key(|(index, _)| *index);
         let mut entries = done.into_iter().map(|(_, entry)| entry);
-        self.cases.iter().map(|_| entries.by_ref().take(self.algorithms.len()).collect()).collect()
+        self.cases.iter().map(|_| entries.by_ref().take(self.entrants.len()).collect()).collect()
     }
 
-    fn entry(&self, index: usize) -> Entry {
-        let case = &self.cases[index / self.algorithms.len()];
-        let algorithm = &self.algorithms[index % self.algorithms.len()];
-        let first = run(case, algorithm, 1);
-        let others = (2..=self.seeds).map(|seed| Score::of(case, &run(case, algorithm, seed)));
-        Entry { scores: std::iter::once(Score::of(case, &first)).chain(others).collect(), first }
+    fn entry(&self, index: usize) -> Outcome {
+        let case = &self.cases[index / self.entrants.len()];
+        let entrant = &self.entrants[index % self.entrants.len()];
+        let first = run(case, entrant, 1)?;
+        let mut scores = vec![Score::of(case, &first)];
+        for seed in 2..=self.seeds {
+            scores.push(Score::of(case, &run(case, entrant, seed)?));
+        }
+        Ok(Entry { scores, first })
     }
 }

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use crate::metrics::Score;
-use crate::sweep::{Entry, Sweep};
+use crate::sweep::{Outcome, Sweep};
 
 const HEAD: &str = "\
 | algorithm | regret % (worst) | use by phase % | converged s | wait ms p50 / p95 / p99 | frame ms p95 | loss % | varies % | Jain | feedback % |
@@ -13,14 +13,20 @@ const ORACLE: &str = "oracle";
 
 /// All results as tables in Markdown: medians over the seeds.
 #[must_use]
-pub fn markdown(sweep: &Sweep<'_>, entries: &[Vec<Entry>]) -> String {
+pub fn markdown(sweep: &Sweep<'_>, outcomes: &[Vec<Outcome>]) -> String {
     let mut out = format!("# Scoreboard\n\nSeeds 1 to {}.\n", sweep.seeds);
-    for (case, entries) in sweep.cases.iter().zip(entries) {
+    let oracle = sweep.entrants.iter().position(|one| one.name() == ORACLE);
+    for (case, outcomes) in sweep.cases.iter().zip(outcomes) {
         let _ = write!(out, "\n## {}\n\n{}\n\n{HEAD}", case.name, case.title);
-        let oracle = sweep.algorithms.iter().position(|one| one.name == ORACLE).map(|index| &entries[index]);
-        for (algorithm, entry) in sweep.algorithms.iter().zip(entries) {
-            let regrets = oracle.map_or_else(Vec::new, |oracle| regrets(&entry.scores, &oracle.scores));
-            write_row(&mut out, &Row { algorithm: algorithm.name, scores: &entry.scores, regrets });
+        let best = oracle.and_then(|index| outcomes[index].as_ref().ok()).map_or(&[][..], |best| &best.scores);
+        for (entrant, outcome) in sweep.entrants.iter().zip(outcomes) {
+            match outcome {
+                Ok(entry) => {
+                    let (scores, regrets) = (&entry.scores[..], regrets(&entry.scores, best));
+                    write_row(&mut out, &Row { algorithm: entrant.name(), scores, regrets });
+                }
+                Err(error) => drop(writeln!(out, "| {} | failed: {error} |||||||||", entrant.name())),
+            }
         }
     }
     out
