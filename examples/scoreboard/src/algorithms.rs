@@ -4,7 +4,7 @@ mod interceptor;
 
 use std::time::Instant;
 
-use plenary_bwe::{Controller, Fixed, Oracle, Streams};
+use plenary_bwe::{Controller, Fixed, Nada, Oracle, Scream, Streams};
 use plenary_wire::Bitrate;
 
 use crate::external::{Command, External, Failure};
@@ -59,6 +59,8 @@ pub struct Setup {
 
 /// All of them, in the order of the table.
 pub const ALGORITHMS: &[Algorithm] = &[
+    Algorithm { name: "nada", make: |_| Box::new(Nada::default()) },
+    Algorithm { name: "scream", make: |_| Box::new(Scream::default()) },
     Algorithm { name: "rtc-interceptor", make: |setup| Box::new(Interceptor::new(setup)) },
     Algorithm { name: "fixed", make: |_| Box::new(Fixed::new(Bitrate::from_mbps(1))) },
     Algorithm { name: "oracle", make: |setup| Box::new(Oracle::new(setup.schedule.clone())) },

@@ -8,7 +8,7 @@ mod feedback;
 mod ideal;
 mod media;
 mod metrics;
-mod pacer;
+mod outbox;
 mod record;
 mod run;
 mod sender;

@@ -7,7 +7,7 @@ use plenary_wire::{Bitrate, DataSize, Ecn};
 use crate::case::{Flow, is_within};
 use crate::feedback::{History, Message};
 use crate::media::{AUDIO_RATE, Audio, IP_UDP_HEADERS, RTP_HEADER, VIDEO_RATE_MAX, VIDEO_RATE_MIN, Video, packets_of};
-use crate::pacer::{Pacer, Waiting};
+use crate::outbox::{Outbox, Waiting};
 
 /// The sending end of a flow: encoders, pacer, the history of what left, and the controller that rules them.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Sender {
     streams: Streams,
     audio: Audio,
     video: Video,
-    pacer: Pacer,
+    outbox: Outbox,
     history: History,
     controller: Box<dyn Controller>,
     rates: Rates,
@@ -62,13 +62,15 @@ impl Sender {
         changes.sort_unstable_by(|a, b| b.cmp(a));
         changes.dedup();
         let rates = controller.rates();
+        let mut outbox = Outbox::new(base);
+        outbox.set_rates(&rates, Duration::ZERO);
         Self {
             base,
             spec: spec.clone(),
             streams: Streams::default(),
             audio: Audio::new(start(&spec.audio)),
             video: Video::new(start(&spec.video), random),
-            pacer: Pacer::new(rates),
+            outbox,
             history: History::default(),
             controller,
             rates,
@@ -85,9 +87,9 @@ impl Sender {
         let controller =
             self.controller.poll_timeout().map_or(Duration::MAX, |at| at.saturating_duration_since(self.base));
         let change = self.changes.last().copied().unwrap_or(Duration::MAX);
-        let pacer = self.pacer.poll_timeout(self.history.in_flight());
+        let outbox = self.outbox.poll_timeout();
         let sources = self.audio.poll_timeout().min(self.video.poll_timeout());
-        controller.min(change).min(pacer).min(sources)
+        controller.min(change).min(outbox).min(sources)
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Duration) {
@@ -101,13 +103,13 @@ impl Sender {
         }
         if let Some(payload) = self.audio.poll_payload(now) {
             let size = payload + RTP_HEADER + IP_UDP_HEADERS;
-            self.pacer.push(Waiting { size, purpose: Purpose::Audio, captured: now, ends_frame: false });
+            self.outbox.push(Waiting { size, purpose: Purpose::Audio, captured: now, ends_frame: false }, now);
         }
-        if let Some(frame) = self.video.poll_frame(now) {
+        if let Some(frame) = self.video.poll_frame(now).filter(|_| !self.outbox.is_late(now)) {
             let mut sizes = packets_of(frame).peekable();
             while let Some(size) = sizes.next() {
                 let ends_frame = sizes.peek().is_none();
-                self.pacer.push(Waiting { size, purpose: Purpose::Video, captured: now, ends_frame });
+                self.outbox.push(Waiting { size, purpose: Purpose::Video, captured: now, ends_frame }, now);
             }
         }
     }
@@ -143,16 +145,17 @@ impl Sender {
     /// Lets encoder and pacer follow.
     fn obey(&mut self, now: Duration) {
         self.rates = self.controller.rates();
-        self.pacer.set_rates(self.rates);
+        self.outbox.set_rates(&self.rates, now);
+        self.outbox.set_in_flight(self.history.in_flight());
         while let Some(probe) = self.controller.poll_probe() {
-            self.pacer.add_probe(probe);
+            self.outbox.probe(probe, now);
         }
         let audio = if is_within(&self.spec.audio, now) { AUDIO_RATE } else { Bitrate::ZERO };
         self.video.follow(self.rates.target.checked_sub(audio).unwrap_or(Bitrate::ZERO), now);
     }
 
     pub(crate) fn poll_packet(&mut self, now: Duration) -> Option<Departure> {
-        let (packet, probe) = self.pacer.poll(self.history.in_flight(), now)?;
+        let (packet, probe) = self.outbox.poll(now)?;
         let number = self.next_number;
         self.next_number += 1;
         let size = DataSize::from_bytes(packet.size as u64);
@@ -166,6 +169,7 @@ impl Sender {
             in_flight: DataSize::ZERO,
         };
         let sent = self.history.handle_sent(sent);
+        self.outbox.set_in_flight(self.history.in_flight());
         self.controller.handle_sent(&sent);
         let Waiting { purpose, captured, ends_frame, .. } = packet;
         Some(Departure { number, size, ecn: Ecn::NotEct, purpose, captured, ends_frame })
