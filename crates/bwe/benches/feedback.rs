@@ -7,9 +7,10 @@ use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
 use plenary_bwe::Purpose;
 use plenary_bwe::history::{Config, Departure, History};
+use plenary_bwe::receiver::{CcfbConfig, CcfbGenerator, Received, TwccConfig, TwccGenerator};
 use plenary_netsim::base;
 use plenary_rtp::rtcp::{Arrival, ArrivalOffset, Ccfb, CcfbBlock, Metric, Packet, TwccWriter, packets};
-use plenary_rtp::{CompactNtp, ExtendedSeqNo, SeqNo, Ssrc};
+use plenary_rtp::{CompactNtp, ExtendedSeqNo, NtpTime, SeqNo, Ssrc};
 use plenary_wire::{DataSize, Ecn};
 
 #[global_allocator]
@@ -126,4 +127,45 @@ fn join_twcc(bencher: Bencher<'_, '_>, count: u64) {
 fn join_ccfb(bencher: Bencher<'_, '_>, count: u64) {
     let bencher = bencher.counter(ItemsCount::new(count)).with_inputs(|| warm(count).ccfb(count));
     bencher.bench_local_values(Path::handle);
+}
+
+/// Packets that came, 8 each 10 ms, of which one is lost; feedback is written as it is due.
+#[divan::bench]
+fn generate_twcc_1000(bencher: Bencher<'_, '_>) {
+    let mut generator = TwccGenerator::new(TwccConfig::default());
+    let (mut now, mut seq, mut out) = (base(), 0_u64, Vec::with_capacity(1500));
+    bencher.counter(ItemsCount::new(COUNT)).bench_local(|| {
+        for _ in 0..COUNT {
+            seq += 1;
+            now += if seq.is_multiple_of(8) { 10 * INTERVAL } else { Duration::ZERO };
+            if !seq.is_multiple_of(20) {
+                generator.handle_packet(Ssrc(7), black_box(SeqNo(seq as u16)), now);
+            }
+            if generator.poll_timeout().is_some_and(|due| due <= now) {
+                out.clear();
+                generator.write(now, 1200, &mut out);
+            }
+        }
+    });
+}
+
+#[divan::bench]
+fn generate_ccfb_1000(bencher: Bencher<'_, '_>) {
+    let mut generator = CcfbGenerator::new(CcfbConfig::default());
+    let (mut now, mut seq, mut out) = (base(), 0_u64, Vec::with_capacity(1500));
+    bencher.counter(ItemsCount::new(COUNT)).bench_local(|| {
+        for _ in 0..COUNT {
+            seq += 1;
+            now += if seq.is_multiple_of(8) { 10 * INTERVAL } else { Duration::ZERO };
+            if !seq.is_multiple_of(20) {
+                let seq = black_box(SeqNo(seq as u16));
+                let packet = Received { ssrc: Ssrc(7), seq, ecn: Ecn::NotEct, marker: seq.0.is_multiple_of(8) };
+                generator.handle_packet(&packet, now);
+            }
+            if generator.poll_timeout().is_some_and(|due| due <= now) {
+                out.clear();
+                generator.write(now, NtpTime(0), 1200, &mut out);
+            }
+        }
+    });
 }

@@ -14,6 +14,7 @@ mod nada;
 mod oracle;
 mod pacer;
 mod probe;
+pub mod receiver;
 mod report;
 mod scream;
 

@@ -3,6 +3,7 @@
 mod allocation;
 mod history;
 mod hostile;
+mod receiver;
 
 use plenary_bwe::{Controller, Fixed, Nada, Oracle, Scream};
 use plenary_wire::Bitrate;
