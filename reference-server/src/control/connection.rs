@@ -190,10 +190,7 @@ impl Connection {
             Some(Ok(Message::Binary(_))) => {
                 Ok(Some(Err(ServerMessage::error(ErrorCode::Malformed, "", &"messages are text"))))
             }
-            Some(Err(error)) if is_drop(&error) => {
-                Control::count(&self.control.counters.drops);
-                Err(End::Gone)
-            }
+            Some(Err(error)) if is_drop(&error) => Err(self.dropped()),
             Some(Err(error)) => Err(End::Told(ServerMessage::error(ErrorCode::Unreadable, "", &error))),
         }
     }
@@ -216,17 +213,21 @@ impl Connection {
     async fn send(&mut self, message: Message) -> Result<(), End> {
         match timeout(SEND_WITHIN, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if is_drop(&error) => Err(self.dropped()),
             Ok(Err(_)) | Err(_) => Err(End::Gone),
         }
+    }
+
+    fn dropped(&self) -> End {
+        Control::count(&self.control.counters.drops);
+        End::Gone
     }
 }
 
 /// Whether a connection has ended without a close: as with a browser that is killed, or a network that is gone.
 fn is_drop(error: &axum::Error) -> bool {
-    use tungstenite::Error::{AlreadyClosed, ConnectionClosed, Io, Protocol};
+    use tungstenite::Error::{Io, Protocol};
     use tungstenite::error::ProtocolError::ResetWithoutClosingHandshake;
-    matches!(
-        error.source().and_then(|error| error.downcast_ref()),
-        Some(Io(_) | Protocol(ResetWithoutClosingHandshake) | ConnectionClosed | AlreadyClosed)
-    )
+    let error = error.source().and_then(|error| error.downcast_ref());
+    matches!(error, Some(Io(_) | Protocol(ResetWithoutClosingHandshake)))
 }
