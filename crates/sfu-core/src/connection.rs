@@ -93,7 +93,8 @@ impl Connection {
 
     /// Whether media may flow.
     pub(crate) fn is_connected(&self) -> bool {
-        self.transport.profile().is_some() && self.transport.closed().is_none()
+        let transport = &self.transport;
+        transport.profile().is_some() && transport.path().is_some() && transport.closed().is_none()
     }
 
     /// There is something new for this slot.

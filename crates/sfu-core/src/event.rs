@@ -10,9 +10,12 @@ pub enum Event {
     Connected(TransportId),
     /// A transport tells or asks something: candidates, names, streams.
     Ice(TransportId, plenary_ice::Event),
-    /// A transport is over, by its peer or for want of a path. What was in its slots has gone to others of its session, or
-    /// waits for one. It stays, and with it what is published over it, until
+    /// A transport is over: its peer has said goodbye, or it came to no keys. What was in its slots has gone to others of
+    /// its session, or waits for one. It stays, and with it what is published over it, until
     /// [`Sfu::remove_transport`](crate::Sfu::remove_transport) or [`Sfu::leave`](crate::Sfu::leave).
+    ///
+    /// One that has lost its path is not: that is told by [`Ice`](Self::Ice), and it may come back by
+    /// [`Sfu::restart_ice`](crate::Sfu::restart_ice).
     Closed(TransportId, plenary_transport::CloseReason),
     /// What a slot shows has changed.
     Slot(SlotChange),

@@ -46,6 +46,8 @@ pub(crate) struct Client {
     pub(crate) rtcp: Vec<Vec<u8>>,
     /// What waits to be sent.
     pub(crate) outbox: VecDeque<Vec<u8>>,
+    /// Nothing goes over its path any more, either way.
+    pub(crate) is_cut: bool,
 }
 
 impl Client {
@@ -123,7 +125,7 @@ impl Lab {
         transport.add_local_candidate(LocalCandidate::host(FlowId(0), address), self.now).unwrap();
         transport.end_local_candidates(self.now);
         let (rtp, rtcp, outbox) = (Vec::new(), Vec::new(), VecDeque::new());
-        self.clients.push(Client { transport, address, session, id, rtp, rtcp, outbox });
+        self.clients.push(Client { transport, address, session, id, rtp, rtcp, outbox, is_cut: false });
         number
     }
 
@@ -206,6 +208,9 @@ impl Lab {
             }
             while client.transport.poll_event().is_some() {}
             while let Some(mut bytes) = client.outbox.pop_front() {
+                if client.is_cut {
+                    continue;
+                }
                 some = true;
                 let (flow, local, remote, ecn) = (FlowId(0), server(), client.address, Ecn::NotEct);
                 let _ = self.sfu.handle_datagram(Datagram { flow, local, remote, ecn, bytes: &mut bytes }, self.now);
@@ -232,7 +237,7 @@ impl Lab {
             some = true;
             let client = self.clients.iter_mut().find(|client| client.address == transmit.remote);
             // Or one that a benchmark has let go.
-            let Some(client) = client else { continue };
+            let Some(client) = client.filter(|client| !client.is_cut) else { continue };
             if PacketKind::of(transmit.bytes(&out)) == Some(PacketKind::Rtp) {
                 self.runs.push(transmit.datagrams(&out).len());
             }

@@ -5,7 +5,7 @@ mod placement;
 use plenary_rtp::payload::vp8;
 use plenary_rtp::rtcp::{self, Packet as Rtcp};
 use plenary_rtp::{Packet, Ssrc};
-use plenary_sfu_core::{Error, Event, RoomConfig, SlotContent, SubscriptionId, TransportId};
+use plenary_sfu_core::{Error, Event, Kind, PublishRequest, RoomConfig, SlotContent, SubscriptionId, TransportId};
 use plenary_transport::CloseReason;
 
 use crate::lab::{Camera, Lab, ms};
@@ -174,6 +174,29 @@ fn what_was_received_over_a_closed_transport_goes_on_over_another() {
 }
 
 #[test]
+fn a_path_that_dies_is_told_and_what_was_received_over_it_goes_on_over_another() {
+    let (mut lab, mut camera, _) = watched();
+    let old = lab.clients[1].id;
+    send(&mut lab, &mut camera, true);
+    lab.clients[1].is_cut = true;
+    let dead =
+        Event::Ice(old, plenary_ice::Event::State(plenary_ice::State::Failed(plenary_ice::Failed::ConsentExpired)));
+    let mut sent = 1;
+    while !lab.events.contains(&dead) {
+        assert!(sent < 2000, "66 s");
+        send(&mut lab, &mut camera, false);
+        sent += 1;
+    }
+    lab.sfu.remove_transport(old, lab.now).unwrap();
+    for is_key in [true, false] {
+        send(&mut lab, &mut camera, is_key);
+    }
+    assert_eq!((frames(&lab, 1).len(), frames(&lab, 2).len(), frames(&lab, 3).len()), (1, 2, sent + 2));
+    // There is no way to say goodbye by.
+    assert_eq!(closed(&lab, 1), None);
+}
+
+#[test]
 fn what_is_left_with_a_closed_transport_waits() {
     let (mut lab, mut camera, _) = watched();
     send(&mut lab, &mut camera, true);
@@ -221,6 +244,7 @@ fn transports_have_limits() {
         config.transports_max = 3;
         config.transport_tracks_max = 1;
         config.transport_slots_max = 1;
+        config.transport_sections_max = 1;
     });
     let [one, two] = [lab.join(), lab.join()];
     let session = lab.clients[one].session;
@@ -235,6 +259,13 @@ fn transports_have_limits() {
         let id = lab.clients[client].id;
         assert_eq!(lab.sfu.set_slots(id, 0, 2), Err(Error::Limit("transport_slots_max")));
     }
+    let id = lab.clients[two].id;
+    let [first, second] = [(); 2].map(|()| {
+        let (kind, stream) = (Kind::Audio, String::new());
+        lab.sfu.ask_to_publish(id, PublishRequest { kind, simulcast: false, opaque: false, stream })
+    });
+    assert_eq!((first.as_deref(), second), (Ok("p0"), Err(Error::Limit("transport_tracks_max"))));
+    assert_eq!(lab.sfu.set_slots(id, 1, 0), Err(Error::Limit("transport_sections_max")));
     // A goodbye that waits takes a place.
     lab.sfu.remove_transport(lab.clients[again].id, lab.now).unwrap();
     assert_eq!(lab.sfu.add_transport(other, lab.now), Err(Error::Limit("transports_max")));
