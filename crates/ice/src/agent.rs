@@ -3,6 +3,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use plenary_stun::Class;
 use plenary_wire::{Datagram, FlowId, Limit, Transmit};
 
 use crate::candidate::{Local, LocalId, canonical};
@@ -11,7 +12,7 @@ use crate::checklist::{Generation, hash};
 use crate::entropy::Entropy;
 use crate::gather::Gathering;
 use crate::pair::Pair;
-use crate::stun::{Class, Message};
+use crate::stun::Message;
 use crate::tcp::Stream;
 use crate::{
     Config, ConfigError, Credentials, DropReason, Error, Event, Failed, Mode, Parameters, Policy, Role, Selected, State,
@@ -176,7 +177,7 @@ impl Agent {
         let message = Message::parse(datagram.bytes)?;
         let (flow, remote) = (datagram.flow, canonical(datagram.remote));
         let local = canonical(datagram.local);
-        match message.class {
+        match message.class() {
             Class::Request => self.handle_request(&message, flow, local, remote, now),
             Class::Success | Class::Error => self.handle_response(&message, flow, local, remote, now),
             // RFC 8445 §11: keepalives of others. They are not authenticated, and so prove nothing.

@@ -10,8 +10,9 @@ use crate::agent::Agent;
 use crate::candidate::LocalId;
 use crate::consent::CONSENT;
 use crate::pair::{Pair, PairId, PairState};
-use crate::stun::{self, Class, TransactionId, Writer};
+use crate::stun::{self, binding};
 use crate::{Event, Failure, Request, Role, State};
+use plenary_stun::{Attribute, Class, ErrorCode, TransactionId, Unknown};
 
 /// For how long checks are sent again at `Config::retransmit`; then every [`SLOW`].
 const FAST_FOR: Duration = Duration::from_secs(2);
@@ -93,7 +94,7 @@ pub(crate) struct Answer {
 pub(crate) enum Body {
     Success,
     Error(u16),
-    Unknown([u16; stun::UNKNOWN_MAX], u8),
+    Unknown(Unknown),
 }
 
 #[derive(Clone, Debug)]
@@ -278,7 +279,7 @@ impl Agent {
     ) {
         let (flow, local, remote) = path;
         self.transactions.push(Transaction {
-            id: self.entropy.bytes(),
+            id: TransactionId(self.entropy.bytes()),
             generation,
             purpose,
             flow,
@@ -422,10 +423,10 @@ impl Agent {
         let transaction = self.transactions.iter().find(|it| it.id == *id)?;
         transaction.next_send?; // or it was cancelled since
         let path = (transaction.local, transaction.remote);
-        let mut writer = Writer::new(Class::Request, transaction.id, out);
+        let mut writer = binding(Class::Request, transaction.id, out);
         let (id, nominate) = match transaction.purpose {
             Purpose::Gather { .. } => {
-                writer.finish();
+                writer.fingerprint();
                 return Some(path);
             }
             Purpose::Connect { .. } => return None,
@@ -438,25 +439,24 @@ impl Agent {
         let local = self.local(pair.local)?;
         // RFC 8445 §7.2.2: the peer's ufrag, a colon, and ours.
         let (theirs, ours) = (remote.credentials.ufrag().as_bytes(), generation.local.ufrag().as_bytes());
-        writer.attribute(stun::USERNAME, &[theirs, b":", ours]);
+        writer.attribute(Attribute::USERNAME, &[theirs, b":", ours]);
         if let Some(network) = local.network {
-            writer.attribute(stun::NETWORK_COST, &[&network.id.to_be_bytes(), &network.cost.to_be_bytes()]);
+            writer.attribute(Attribute::NETWORK_COST, &[&network.id.to_be_bytes(), &network.cost.to_be_bytes()]);
         }
         let tie_breaker = self.tie_breaker.to_be_bytes();
         match transaction.role {
-            Role::Controlling => writer.attribute(stun::ICE_CONTROLLING, &[&tie_breaker]),
-            Role::Controlled => writer.attribute(stun::ICE_CONTROLLED, &[&tie_breaker]),
+            Role::Controlling => writer.attribute(Attribute::ICE_CONTROLLING, &[&tie_breaker]),
+            Role::Controlled => writer.attribute(Attribute::ICE_CONTROLLED, &[&tie_breaker]),
         }
         if let Some(nomination) = nominate {
-            writer.attribute(stun::USE_CANDIDATE, &[]);
+            writer.attribute(Attribute::USE_CANDIDATE, &[]);
             if nomination > 0 {
-                writer.attribute(stun::NOMINATION, &[&nomination.to_be_bytes()]);
+                writer.attribute(Attribute::NOMINATION, &[&nomination.to_be_bytes()]);
             }
         }
         // RFC 8445 §7.1.1: the priority that a peer-reflexive candidate from here would have.
-        writer.attribute(stun::PRIORITY, &[&local.reflexive_priority().to_be_bytes()]);
-        writer.integrity(remote.credentials.password().as_bytes());
-        writer.finish();
+        writer.attribute(Attribute::PRIORITY, &[&local.reflexive_priority().to_be_bytes()]);
+        stun::sign(writer, remote.credentials.password().as_bytes());
         Some(path)
     }
 
@@ -470,23 +470,19 @@ impl Agent {
 
     fn write_answer(&self, answer: &Answer, out: &mut Vec<u8>) -> Option<(SocketAddr, SocketAddr)> {
         let class = if matches!(answer.body, Body::Success) { Class::Success } else { Class::Error };
-        let mut writer = Writer::new(class, answer.transaction, out);
+        let mut writer = binding(class, answer.transaction, out);
         match answer.body {
-            Body::Success => writer.xor_mapped_address(answer.remote),
-            Body::Error(code) => writer.error_code(code),
-            Body::Unknown(kinds, count) => {
-                writer.error_code(420);
-                let mut list = [0; 2 * stun::UNKNOWN_MAX];
-                for (slot, kind) in list.chunks_exact_mut(2).zip(kinds) {
-                    slot.copy_from_slice(&kind.to_be_bytes());
-                }
-                writer.attribute(stun::UNKNOWN_ATTRIBUTES, &[&list[..2 * usize::from(count)]]);
+            Body::Success => writer.xor_address(Attribute::XOR_MAPPED_ADDRESS, answer.remote),
+            Body::Error(code) => writer.error_code(ErrorCode(code), ""),
+            Body::Unknown(unknown) => {
+                writer.error_code(ErrorCode::UNKNOWN_ATTRIBUTE, "");
+                writer.unknown_attributes(&unknown);
             }
         }
-        if let Some(number) = answer.signed {
-            writer.integrity(self.generation(number)?.local.password().as_bytes());
+        match answer.signed {
+            Some(number) => stun::sign(writer, self.generation(number)?.local.password().as_bytes()),
+            None => writer.fingerprint(),
         }
-        writer.finish();
         Some((answer.local, answer.remote))
     }
 }

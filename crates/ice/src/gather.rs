@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use crate::agent::Agent;
 use crate::candidate::{Local, LocalId, is_offered, priority};
 use crate::check::Purpose;
-use crate::stun::{Class, Message};
+use crate::stun::Message;
 use crate::{CandidateKind, DropReason, Event, State};
+use plenary_stun::Class;
 
 /// How long a STUN server is asked.
 const GATHER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -129,7 +130,7 @@ impl Agent {
         if remote != server {
             return Err(DropReason::UnknownTransaction);
         }
-        if response.class == Class::Success && (response.mapped.is_none() || !response.unknown().is_empty()) {
+        if response.class() == Class::Success && (response.mapped.is_none() || !response.unknown.is_empty()) {
             return Err(DropReason::BadResponse);
         }
         self.transactions.remove(index);

@@ -242,7 +242,9 @@ impl BuildHasher for Keyed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stun::{Class, USERNAME, Writer};
+    use plenary_stun::{Attribute, Class, TransactionId};
+
+    use crate::stun::binding;
 
     const FLOW: FlowId = FlowId(0);
     const MEDIA: &[u8] = &[0x80, 96, 0, 0];
@@ -253,9 +255,9 @@ mod tests {
 
     fn request(username: &str) -> Vec<u8> {
         let mut out = Vec::new();
-        let mut writer = Writer::new(Class::Request, [0; 12], &mut out);
-        writer.attribute(USERNAME, &[username.as_bytes()]);
-        writer.finish();
+        let mut writer = binding(Class::Request, TransactionId([0; 12]), &mut out);
+        writer.attribute(Attribute::USERNAME, &[username.as_bytes()]);
+        writer.fingerprint();
         out
     }
 

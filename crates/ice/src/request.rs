@@ -10,7 +10,7 @@ use crate::candidate::{LocalId, is_sendable};
 use crate::check::{Answer, Body, Outgoing};
 use crate::checklist::Generation;
 use crate::pair::{Pair, PairId, PairState, Remote, RemoteId};
-use crate::stun::{Message, UNKNOWN_MAX};
+use crate::stun::Message;
 use crate::{CandidateKind, DropReason, Event, Mode, Role, State, TcpType, Transport};
 
 /// A pair not heard for this long may make room for a new address of the peer.
@@ -79,12 +79,8 @@ impl Agent {
             self.refuse(request, path, 401, now);
             return Err(DropReason::Integrity);
         }
-        if !request.unknown().is_empty() {
-            let mut kinds = [0; UNKNOWN_MAX];
-            for (slot, &kind) in kinds.iter_mut().zip(request.unknown()) {
-                *slot = kind;
-            }
-            self.answer(request, path, Some(number), Body::Unknown(kinds, request.unknown().len() as u8))?;
+        if !request.unknown.is_empty() {
+            self.answer(request, path, Some(number), Body::Unknown(request.unknown))?;
             return Err(DropReason::UnknownAttribute);
         }
         Ok(number)
@@ -97,7 +93,7 @@ impl Agent {
             self.errors_left = self.config.errors_per_second;
         }
         // Without a fingerprint it may be no STUN at all; with one, 36 bytes answer at least 28.
-        if request.has_fingerprint && self.errors_left > 0 {
+        if request.has_fingerprint() && self.errors_left > 0 {
             self.errors_left -= 1;
             // Full means that others wait who deserve it more.
             self.answer(request, path, None, Body::Error(code)).ok();
@@ -116,7 +112,7 @@ impl Agent {
             return Err(DropReason::AnswersLimit);
         }
         let Path { flow, local, remote } = *path;
-        let answer = Answer { flow, local, remote, transaction: request.transaction, signed, body };
+        let answer = Answer { flow, local, remote, transaction: request.transaction(), signed, body };
         if self.outbox.capacity() == 0 {
             self.outbox.reserve_exact(1); // what a lite agent needs, and agents may be many
         }

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use plenary_stun::Class;
 use plenary_wire::FlowId;
 
 use crate::agent::Agent;
 use crate::check::{Purpose, Transaction};
 use crate::pair::{PairId, PairState};
-use crate::stun::{Class, Message};
+use crate::stun::Message;
 use crate::{DropReason, Failed, Failure};
 
 impl Agent {
@@ -20,7 +21,7 @@ impl Agent {
         remote: SocketAddr,
         now: Instant,
     ) -> Result<(), DropReason> {
-        let ours = |it: &Transaction| it.id == response.transaction && it.flow == flow && it.sends > 0;
+        let ours = |it: &Transaction| it.id == response.transaction() && it.flow == flow && it.sends > 0;
         let index = self.transactions.iter().position(ours).ok_or(DropReason::UnknownTransaction)?;
         let transaction = &self.transactions[index];
         let (pair, nominate) = match transaction.purpose {
@@ -35,7 +36,7 @@ impl Agent {
         if !response.is_signed_with(remote_parameters.credentials.password().as_bytes()) {
             return Err(DropReason::Integrity);
         }
-        if !response.unknown().is_empty() || (response.class == Class::Success && response.mapped.is_none()) {
+        if !response.unknown.is_empty() || (response.class() == Class::Success && response.mapped.is_none()) {
             return Err(DropReason::BadResponse);
         }
         let keep = matches!(transaction.purpose, Purpose::Keep { .. });
@@ -47,7 +48,7 @@ impl Agent {
             return Ok(());
         }
         match response.error_code {
-            None if response.class == Class::Success => {
+            None if response.class() == Class::Success => {
                 self.check_succeeded(&transaction, pair, nominate, response, now)
             }
             Some(487) => self.repair_role(&transaction, pair),

@@ -17,6 +17,7 @@ pub(crate) enum Layer {
 const LAYERS: &[(&str, Layer)] = &[
     ("plenary-wire", Layer::Words),
     ("plenary-rtp", Layer::Formats),
+    ("plenary-stun", Layer::Formats),
     ("plenary-sdp", Layer::Formats),
     ("plenary-ice", Layer::Machines),
     ("plenary-turn", Layer::Machines),
