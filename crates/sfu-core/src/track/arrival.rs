@@ -26,9 +26,6 @@ impl Track {
     ) -> Result<bool, DropReason> {
         let it = self.layers.get_mut(usize::from(layer)).ok_or(DropReason::UnknownSource)?;
         let received = it.received.as_mut().ok_or(DropReason::UnknownSource)?;
-        if packet.payload_type() != self.payload_type {
-            return Err(DropReason::PayloadType);
-        }
         let seq = match received.stream.handle_packet(&packet.into(), now) {
             Received::New { seq, .. } | Received::Late { seq, .. } => seq,
             Received::Restart { seq } => {
@@ -38,6 +35,10 @@ impl Track {
             Received::Duplicate { .. } => return Err(DropReason::Duplicate),
             Received::Jump => return Err(DropReason::Jump),
         };
+        // Its number was used for it, and would be asked for in vain.
+        if packet.payload_type() != self.payload_type {
+            return Err(DropReason::PayloadType);
+        }
         self.append(layer, packet, (seq, ids), now)
     }
 
@@ -54,11 +55,11 @@ impl Track {
         now: Instant,
     ) -> Result<bool, DropReason> {
         let packet = Packet::parse(bytes).map_err(|_| DropReason::Malformed)?;
-        if self.rtx_payload_type.is_some_and(|own| own != packet.payload_type()) {
-            // Of a codec that the track has left.
+        let (payload_type, payload) = (packet.payload_type(), packet.payload_range());
+        let is_own = self.rtx_payload_type.is_none_or(|own| own == payload_type);
+        if !is_own && !self.others.iter().any(|other| other.rtx_payload_type == Some(payload_type)) {
             return Err(DropReason::PayloadType);
         }
-        let payload = packet.payload_range();
         let stripped = rtx::strip(bytes, payload).map_err(|_| DropReason::Payload)?;
         let Some((original, bytes)) = stripped else { return Err(DropReason::Probe) };
         let it = self.layers.get_mut(usize::from(layer)).ok_or(DropReason::UnknownSource)?;
@@ -66,6 +67,10 @@ impl Track {
         let Repair::Repaired { seq, .. } = received.stream.handle_repair(original) else {
             return Err(DropReason::Probe);
         };
+        if !is_own {
+            // Of a codec that the track has left.
+            return Err(DropReason::PayloadType);
+        }
         let mut packet = PacketMut::parse(bytes).map_err(|_| DropReason::Malformed)?;
         packet.set_sequence_number(original);
         packet.set_ssrc(received.stream.ssrc());

@@ -1,8 +1,8 @@
 //! From one publisher to those who subscribe.
 
 use plenary_rtp::rtcp::{self, NackWriter, Packet as Rtcp, Pli, ReceiverReport};
-use plenary_rtp::{Packet, SeqNo, Ssrc};
-use plenary_sfu_core::{Error, Event, RoomConfig};
+use plenary_rtp::{Packet, PacketMut, SeqNo, Ssrc};
+use plenary_sfu_core::{DropReason, Error, Event, RoomConfig};
 
 use crate::lab::{Lab, ms};
 
@@ -109,6 +109,24 @@ fn a_hole_for_good_matters_to_those_who_read() {
 
     hole(&mut lab, &mut camera);
     assert_eq!(plis(&lab), 2, "one reads it");
+}
+
+#[test]
+fn a_packet_of_another_payload_type_is_not_asked_for_again() {
+    let (mut lab, mut camera) = pair();
+    let key = camera.frame(true, &[1000; 2]);
+    send(&mut lab, key);
+    let mut other = camera.frame(false, &[1000; 3]);
+    for (_, packet) in &mut other[..2] {
+        PacketMut::parse(packet).unwrap().set_payload_type(35).unwrap();
+    }
+    send(&mut lab, other);
+    let delta = camera.frame(false, &[1000]);
+    send(&mut lab, delta);
+    lab.run(ms(500));
+    assert_eq!(feedback(&lab, 0, |packet| matches!(packet, Rtcp::Nack(_))), 0);
+    assert_eq!(lab.sfu.dropped(DropReason::PayloadType), 2);
+    assert_eq!(lab.clients[1].rtp.len(), 4);
 }
 
 #[test]
