@@ -103,6 +103,7 @@ pub(crate) enum ServerMessage {
     Unpublished { mid: String },
     Slot { mid: String, content: Option<Content> },
     NoCommonCodec { track: String },
+    UnknownPayloadType { track: String, payload_type: u8 },
     Error { code: ErrorCode, about: String, message: String },
     Ended { reason: EndReason },
 }
@@ -311,6 +312,7 @@ mod tests {
             "slot",
             "slot",
             "no-common-codec",
+            "unknown-payload-type",
             "error",
             "ended",
         ];

@@ -52,6 +52,15 @@ pub enum Event {
         /// The section.
         mid: String,
     },
+    /// A publisher sends packets in a payload type that was not agreed on, which are dropped: told once of each.
+    UnknownPayloadType {
+        /// Over which they come.
+        transport: TransportId,
+        /// What they are said to be of.
+        track: TrackId,
+        /// Theirs.
+        payload_type: u8,
+    },
     /// A subscription that waits for a slot gets none: the subscriber's answers have left out the track's codec.
     NoCommonCodec(SubscriptionId),
 }
@@ -66,7 +75,8 @@ impl Event {
             | Self::Slot(SlotChange { transport, .. })
             | Self::Offer { transport, .. }
             | Self::Published { transport, .. }
-            | Self::Unpublished { transport, .. } => Some(*transport),
+            | Self::Unpublished { transport, .. }
+            | Self::UnknownPayloadType { transport, .. } => Some(*transport),
             Self::NoCommonCodec(_) => None,
         }
     }

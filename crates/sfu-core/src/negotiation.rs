@@ -38,6 +38,9 @@ pub struct PublishRequest {
     pub opaque: bool,
     /// See [`Publication::stream`].
     pub stream: String,
+    /// The codecs that the client may send, of those of the room and in their order; empty for all of this kind. One alone
+    /// is sent for certain: Chromium sends the first that it is offered, even if its answer has left that out.
+    pub codecs: Vec<plenary_rtp::payload::Codec>,
 }
 
 /// What became of an answer.
@@ -88,6 +91,13 @@ pub(crate) struct SlotSection {
     pub(crate) rtx_ssrc: Option<Ssrc>,
     /// The slot's number on the transport, once it was accepted.
     pub(crate) slot: Option<u16>,
+}
+
+impl PublishRequest {
+    /// Whether it is for this codec.
+    pub(crate) fn takes(&self, codec: plenary_rtp::payload::Codec) -> bool {
+        kind(codec) == self.kind && (self.codecs.is_empty() || self.codecs.contains(&codec))
+    }
 }
 
 impl Publishing {

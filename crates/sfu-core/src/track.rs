@@ -42,6 +42,8 @@ pub(crate) struct Track {
     pub(crate) rtx_payload_type: Option<u8>,
     /// What else it may come in.
     pub(crate) others: Vec<Format>,
+    /// Payload types that nobody agreed on and that came nevertheless, a bit for each.
+    pub(crate) unknown: u128,
     /// When it last went over to one of them.
     pub(crate) changed_at: Option<Instant>,
     pub(crate) nack: bool,
@@ -58,6 +60,25 @@ pub(crate) struct Track {
 impl Track {
     fn received(&self) -> impl Iterator<Item = &ReceivedLayer> {
         self.layers.iter().filter_map(|layer| layer.received.as_ref())
+    }
+
+    /// Whether what comes in this payload type repeats packets, if it was agreed on.
+    pub(crate) fn repeats(&self, payload_type: u8) -> Option<bool> {
+        let own = [(self.payload_type, self.rtx_payload_type)];
+        let mut all = own.into_iter().chain(self.others.iter().map(|it| (it.payload_type, it.rtx_payload_type)));
+        all.find_map(|(media, rtx)| match payload_type {
+            it if it == media => Some(false),
+            it if Some(it) == rtx => Some(true),
+            _ => None,
+        })
+    }
+
+    /// Whether it is the first packet in a payload type that was not agreed on.
+    pub(crate) fn note_unknown(&mut self, payload_type: u8) -> bool {
+        let bit = 1 << (payload_type & 0x7f);
+        let is_news = self.repeats(payload_type).is_none() && self.unknown & bit == 0;
+        self.unknown |= if is_news { bit } else { 0 };
+        is_news
     }
 
     /// Goes over to the format with this payload type, if it was agreed on. What came before can't be begun with any more.

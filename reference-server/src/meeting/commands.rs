@@ -95,7 +95,8 @@ impl Participant {
             Kind::Audio => plenary_sfu_core::Kind::Audio,
             Kind::Video => plenary_sfu_core::Kind::Video,
         };
-        let request = PublishRequest { kind: engine_kind, simulcast, opaque: false, stream: stream.clone() };
+        let codecs = Vec::new();
+        let request = PublishRequest { kind: engine_kind, simulcast, opaque: false, stream: stream.clone(), codecs };
         let mid = sfu.ask_to_publish(self.transport, request)?;
         self.sections.insert(mid.clone(), Section::new(kind, stream));
         Ok(Some(ServerMessage::Publishing { id, mid }))

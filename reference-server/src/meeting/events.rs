@@ -17,6 +17,10 @@ impl Meetings {
             Event::Unpublished { transport, track, mid, .. } => self.unpublished(transport, track, mid),
             Event::Slot(change) => self.slot(change),
             Event::NoCommonCodec(subscription) => self.no_common_codec(subscription),
+            Event::UnknownPayloadType { transport, track, payload_type } => {
+                let track = text(track.to_bits());
+                self.tell_peer(transport, ServerMessage::UnknownPayloadType { track, payload_type });
+            }
             Event::Closed(transport, _) => {
                 if let Some(client) = self.clients.get(&transport) {
                     self.leave(*client, Some(EndReason::Transport), sfu, now);

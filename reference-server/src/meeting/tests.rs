@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime};
 
 use plenary_ice::Mode;
 use plenary_rtp::NtpTime;
-use plenary_sfu_core::Config;
+use plenary_sfu_core::{Config, Event};
 use plenary_transport::Certificate;
 use tokio::sync::mpsc::{Receiver, channel};
 
@@ -295,6 +295,21 @@ fn which_layers_are_sent_is_told_as_it_changes() {
     lab.command(Command::Leave { client: ClientId(1) });
     look(&mut lab, LOOK_INTERVAL);
     assert_eq!(lab.meetings.poll_timeout(), None, "nobody publishes");
+}
+
+#[test]
+fn who_sends_what_was_not_agreed_on_is_told() {
+    let mut lab = Lab::new();
+    lab.enter(1, "Ada");
+    lab.enter(2, "Bob");
+    let (_, track) = lab.publish(1, Kind::Video);
+    lab.hear(2);
+    let id = TrackId::from_bits(u64::from_str_radix(&track, 16).unwrap());
+    let transport = lab.sfu.track(id).unwrap().transport;
+    let event = Event::UnknownPayloadType { transport, track: id, payload_type: 98 };
+    lab.meetings.handle_event(event, &mut lab.sfu, lab.now);
+    assert_eq!(lab.hear(1), [ServerMessage::UnknownPayloadType { track, payload_type: 98 }]);
+    assert_eq!(lab.hear(2), []);
 }
 
 #[test]

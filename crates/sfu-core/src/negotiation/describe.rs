@@ -4,6 +4,7 @@ use plenary_rtp::extension::{
     AbsCaptureTime, AbsSendTime, AudioLevel, Element, Mid as MidElement, RepairedRid, Rid as RidElement,
     TransportSequence, VideoLayersAllocation, VideoOrientation, dependency,
 };
+use plenary_rtp::payload;
 use plenary_sdp::offer_answer::{
     CodecOrder, DtlsRole, LocalCodec, LocalExtension, LocalTransport, Policy, RtpMedia, RtpPolicy,
 };
@@ -67,7 +68,7 @@ fn published(section: &Section, it: &Publishing, voice: &Voice<'_>, numbers: &Nu
         kind: media_kind(kind),
         mid: section.mid.clone(),
         direction: Direction::RecvOnly,
-        codecs: numbered(kind, voice, numbers),
+        codecs: numbered(|codec| it.request.takes(codec), voice, numbers),
         extensions: extensions(uris, numbers),
         rids: it.rids.iter().map(rid).collect(),
         simulcast: Simulcast { send: Vec::new(), recv: streams },
@@ -82,7 +83,7 @@ fn slot(section: &Section, it: &SlotSection, voice: &Voice<'_>, numbers: &Number
         kind: media_kind(it.kind),
         mid: section.mid.clone(),
         direction: Direction::SendOnly,
-        codecs: numbered(it.kind, voice, numbers),
+        codecs: numbered(|codec| codecs::kind(codec) == it.kind, voice, numbers),
         extensions: extensions(if it.kind == Kind::Audio { SLOT_AUDIO } else { SLOT_VIDEO }, numbers),
         rids: Vec::new(),
         simulcast: Simulcast::default(),
@@ -116,7 +117,7 @@ fn published_policy(it: &Publishing, voice: &Voice<'_>) -> RtpPolicy {
     let uris = if kind == Kind::Audio { PUBLISHED_AUDIO } else { PUBLISHED_VIDEO };
     RtpPolicy {
         direction: Direction::RecvOnly,
-        codecs: local_codecs(kind, voice),
+        codecs: local_codecs(|codec| it.request.takes(codec), voice),
         order: CodecOrder::Local,
         extensions: local_extensions(uris),
         receive_streams_max: LAYERS_MAX,
@@ -131,7 +132,7 @@ fn slot_policy(section: &Section, it: &SlotSection, voice: &Voice<'_>) -> RtpPol
     let uris = if it.kind == Kind::Audio { SLOT_AUDIO } else { SLOT_VIDEO };
     RtpPolicy {
         direction: Direction::SendOnly,
-        codecs: local_codecs(it.kind, voice),
+        codecs: local_codecs(|codec| codecs::kind(codec) == it.kind, voice),
         order: CodecOrder::Local,
         extensions: local_extensions(uris),
         receive_streams_max: 0,
@@ -162,16 +163,15 @@ impl SlotSection {
     }
 }
 
-fn local_codecs(kind: Kind, voice: &Voice<'_>) -> Vec<LocalCodec> {
-    voice.codecs.iter().filter(|it| codecs::kind(it.codec) == kind).map(RoomCodec::local).collect()
+fn local_codecs(takes: impl Fn(payload::Codec) -> bool, voice: &Voice<'_>) -> Vec<LocalCodec> {
+    voice.codecs.iter().filter(|it| takes(it.codec)).map(RoomCodec::local).collect()
 }
 
 /// The room's codecs with this transport's numbers, retransmissions behind each.
-fn numbered(kind: Kind, voice: &Voice<'_>, numbers: &Numbers) -> Vec<Codec> {
+fn numbered(takes: impl Fn(payload::Codec) -> bool, voice: &Voice<'_>, numbers: &Numbers) -> Vec<Codec> {
     let payload_type = |number| PayloadType::new(number).expect("the table is of payload types");
-    let of_kind = voice.codecs.iter().filter(|it| codecs::kind(it.codec) == kind);
     let mut numbered = Vec::new();
-    for it in of_kind {
+    for it in voice.codecs.iter().filter(|it| takes(it.codec)) {
         let (media, rtx) = numbers.payload_types(it.codec);
         let LocalCodec { format, parameters, feedback, .. } = it.local();
         let clock_rate = format.clock_rate;

@@ -64,6 +64,7 @@ impl Publishing {
             simulcast: !rids.is_empty(),
             opaque: false,
             stream: stream.unwrap_or_default().to_owned(),
+            codecs: Vec::new(),
         };
         Self { request, rids, published: None, is_answered: true, is_stopped: false }
     }

@@ -17,7 +17,7 @@ pub struct Quirk {
 pub(super) const RIDS: [&str; 3] = ["q", "h", "f"];
 
 /// All that is known.
-pub const QUIRKS: [Quirk; 11] = [
+pub const QUIRKS: [Quirk; 12] = [
     Quirk {
         browser: "Firefox 153",
         habit: "where a slot's RTX is found by MID alone, it repairs nothing",
@@ -84,5 +84,11 @@ pub const QUIRKS: [Quirk; 11] = [
         habit: "roll back their own offer when another comes (RFC 8829 §4.1.10.2), and offer again by themselves",
         remedy: "the engine's offer stands: a client's that crosses it is refused as glare",
         test: "a_clients_offer_that_crosses_ours_is_refused",
+    },
+    Quirk {
+        browser: "Chromium 156",
+        habit: "sends the first codec of an offer, even if setCodecPreferences has taken it out of the answer",
+        remedy: "it is told: UnknownPayloadType; who wants one codec for certain asks for that alone",
+        test: "a_payload_type_that_nobody_agreed_on_is_told",
     },
 ];

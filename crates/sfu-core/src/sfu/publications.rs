@@ -7,6 +7,7 @@ use plenary_rtp::payload::Codec;
 use rand_chacha::rand_core::Rng;
 
 use super::Sfu;
+use crate::Event;
 use crate::connection::{Connection, Place};
 use crate::error::Error;
 use crate::ids::{SessionId, SubscriptionId, TrackId, TrackKey, TransportId};
@@ -113,6 +114,7 @@ impl Sfu {
             payload_type,
             rtx_payload_type,
             others,
+            unknown: 0,
             changed_at: None,
             nack,
             opaque,
@@ -163,6 +165,7 @@ impl Sfu {
             self.unsubscribe(SubscriptionId(subscription), now)?;
         }
         let Some(it) = self.tracks.remove(track) else { return Err(Error::NoTrack) };
+        self.events.retain(|event| !matches!(event, Event::UnknownPayloadType { track: of, .. } if of.0 == track));
         if let Some(connection) = self.connections.get_mut(it.transport) {
             connection.tracks.retain(|known| *known != track);
             connection.incoming.remove(track);

@@ -8,9 +8,9 @@ use plenary_rtp::{Packet, Ssrc};
 use plenary_wire::{Datagram, Handled};
 
 use super::{Sfu, agent_of};
-use crate::DropReason;
 use crate::connection::Place;
-use crate::ids::TransportKey;
+use crate::ids::{TrackKey, TransportKey};
+use crate::{DropReason, Event, TrackId, TransportId};
 
 impl Sfu {
     pub(super) fn receive(
@@ -46,13 +46,13 @@ impl Sfu {
         {
             connection.arrivals.note(sequence, packet.ssrc(), now);
         }
-        let known = connection.incoming.place(packet.ssrc());
+        let (known, payload_type) = (connection.incoming.place(packet.ssrc()), packet.payload_type());
         let place = match known {
             Some(place) => place,
-            None => self.place(key, &packet, now).ok_or(DropReason::UnknownSource)?,
+            None => self.place(key, &packet, now)?,
         };
         let track = self.tracks.get_mut(place.track).ok_or(DropReason::UnknownSource)?;
-        if !place.repairs && track.change_format(packet.payload_type(), now) {
+        if !place.repairs && track.change_format(payload_type, now) {
             self.begin_anew(place.track, now);
         }
         let track = self.tracks.get_mut(place.track).ok_or(DropReason::UnknownSource)?;
@@ -61,37 +61,53 @@ impl Sfu {
         } else {
             track.receive(place.layer, &packet, &ids, now)
         };
-        if kept == Ok(true) {
-            self.news.push((place.track, place.layer));
+        match kept {
+            Ok(true) => self.news.push((place.track, place.layer)),
+            Err(DropReason::PayloadType) => self.note_payload_type(place.track, payload_type),
+            _ => {}
         }
         self.settle_feedback(key, now);
         kept.map(|_| ())
     }
 
     /// Finds out what a new SSRC carries, by what its packets say (RFC 8843 §9.2, RFC 8852).
-    fn place(&mut self, key: TransportKey, packet: &Packet<'_>, now: Instant) -> Option<Place> {
-        let connection = self.connections.get_mut(key)?;
+    fn place(&mut self, key: TransportKey, packet: &Packet<'_>, now: Instant) -> Result<Place, DropReason> {
+        let connection = self.connections.get_mut(key).ok_or(DropReason::UnknownSource)?;
         let ids = connection.extensions;
         let mid = packet.element::<Mid<'_>>(ids.mid).and_then(Result::ok);
         let rid = packet.element::<Rid<'_>>(ids.rid).and_then(Result::ok);
         let repaired = packet.element::<RepairedRid<'_>>(ids.repaired_rid).and_then(Result::ok);
-        let track = connection.incoming.track_of(mid.map(Mid::as_str))?;
-        let it = self.tracks.get_mut(track)?;
+        let track = connection.incoming.track_of(mid.map(Mid::as_str)).ok_or(DropReason::UnknownSource)?;
+        let it = self.tracks.get_mut(track).ok_or(DropReason::UnknownSource)?;
         let name = rid.map(Rid::as_str).or_else(|| repaired.map(RepairedRid::as_str));
-        let layer = it.layers.iter().position(|layer| layer.rid.as_deref() == name)?;
-        let repairs = repaired.is_some() || Some(packet.payload_type()) == it.rtx_payload_type;
+        let layer = it.layers.iter().position(|layer| layer.rid.as_deref() == name);
+        let layer = layer.ok_or(DropReason::UnknownSource)?;
+        let Some(repeats) = it.repeats(packet.payload_type()) else {
+            self.note_payload_type(track, packet.payload_type());
+            return Err(DropReason::PayloadType);
+        };
+        let repairs = repaired.is_some() || repeats;
         let place = Place { track, layer: layer as u8, repairs };
-        let layer = it.layers.get_mut(layer)?;
-        if !repairs {
-            // One that has a stream already keeps it: an encoder does not change its SSRC.
-            if layer.received.is_some() || !connection.incoming.bind(packet.ssrc(), place) {
-                return None;
-            }
-            layer.bind(packet.ssrc(), it.nack, now);
-        } else if !connection.incoming.bind(packet.ssrc(), place) {
-            return None;
+        let layer = &mut it.layers[layer];
+        // One that has a stream already keeps it: an encoder does not change its SSRC.
+        let is_taken = !repairs && layer.received.is_some();
+        if is_taken || !connection.incoming.bind(packet.ssrc(), place) {
+            return Err(DropReason::UnknownSource);
         }
-        Some(place)
+        if !repairs {
+            layer.bind(packet.ssrc(), it.nack, now);
+        }
+        Ok(place)
+    }
+
+    /// Tells once that a publisher sends what nobody agreed on: else it would be silent, and nobody knew why.
+    fn note_payload_type(&mut self, track: TrackKey, payload_type: u8) {
+        if let Some(it) = self.tracks.get_mut(track)
+            && it.note_unknown(payload_type)
+        {
+            let (transport, track) = (TransportId(it.transport), TrackId(track));
+            self.events.push_back(Event::UnknownPayloadType { transport, track, payload_type });
+        }
     }
 
     /// What is missing is asked for at once: but for that, a packet changes no timer of its transport.

@@ -23,11 +23,13 @@ impl Sfu {
     ///
     /// # Errors
     ///
-    /// [`Error::NoTransport`], [`Error::NoCodec`], [`Error::OutOfRange`] for a `stream` of more than 64 bytes, or
-    /// [`Error::Limit`] of `transport_tracks_max` or `transport_sections_max`.
+    /// [`Error::NoTransport`], [`Error::NoCodec`] if the room has none of this kind, or not all of `codecs`,
+    /// [`Error::OutOfRange`] for a `stream` of more than 64 bytes, or [`Error::Limit`] of `transport_tracks_max` or `transport_sections_max`.
     pub fn ask_to_publish(&mut self, transport: TransportId, request: PublishRequest) -> Result<String, Error> {
         let it = self.connections.get(transport.0).ok_or(Error::NoTransport)?;
-        if !self.codecs(it).iter().any(|one| kind(one.codec) == request.kind) {
+        let codecs = self.codecs(it);
+        let has = |codec| kind(codec) == request.kind && codecs.iter().any(|one| one.codec == codec);
+        if !codecs.iter().any(|one| request.takes(one.codec)) || !request.codecs.iter().all(|codec| has(*codec)) {
             return Err(Error::NoCodec);
         }
         if request.stream.len() > Publication::STREAM_MAX {

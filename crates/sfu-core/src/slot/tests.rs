@@ -113,6 +113,7 @@ impl Bench {
                     payload_type: 96,
                     rtx_payload_type: Some(97),
                     others: Vec::new(),
+                    unknown: 0,
                     changed_at: None,
                     nack: true,
                     opaque: false,

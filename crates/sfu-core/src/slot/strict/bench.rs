@@ -89,6 +89,7 @@ impl Bench {
             payload_type,
             rtx_payload_type: Some(payload_type + 1),
             others: Vec::new(),
+            unknown: 0,
             changed_at: None,
             nack: true,
             opaque,

@@ -299,11 +299,11 @@ fn section(kind: Kind, mid: Mid, direction: Direction, (codecs, first): (&[Local
 }
 
 pub(super) fn camera() -> PublishRequest {
-    PublishRequest { kind: Kind::Video, simulcast: true, opaque: false, stream: "camera".into() }
+    PublishRequest { kind: Kind::Video, simulcast: true, opaque: false, stream: "camera".into(), codecs: Vec::new() }
 }
 
 pub(super) fn microphone() -> PublishRequest {
-    PublishRequest { kind: Kind::Audio, simulcast: false, opaque: false, stream: "camera".into() }
+    PublishRequest { kind: Kind::Audio, simulcast: false, opaque: false, stream: "camera".into(), codecs: Vec::new() }
 }
 
 /// A room of these codecs.

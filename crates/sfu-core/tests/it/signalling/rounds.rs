@@ -320,3 +320,64 @@ fn layers_are_known_by_what_packets_say() {
     let plis = told.filter_map(|packet| if let rtcp::Packet::Pli(pli) = packet { Some(pli.media_ssrc) } else { None });
     assert_eq!(plis.collect::<Vec<_>>(), [Ssrc(11), Ssrc(11)], "and again after 300 ms");
 }
+
+#[test]
+fn a_payload_type_that_nobody_agreed_on_is_told() {
+    use plenary_rtp::payload::Codec;
+    let mut lab = Lab::with(room(&[Codec::Vp8, Codec::H264, Codec::Opus]));
+    let mut page = Page::with(&mut lab, &[H264]);
+    let single = PublishRequest { simulcast: false, ..camera() };
+    let mid = lab.sfu.ask_to_publish(page.transport, single.clone()).unwrap();
+    page.settle(&mut lab).unwrap();
+    lab.connect(page.number);
+    let (_, track) = published(&lab).remove(0);
+    // VP8 was offered first, and was left out of the answer: 96, with 97 for what is repeated. 98 is H.264.
+    let payload_types = [96, 96, 97, 98, 96, 98, 99, 35];
+    for (number, payload_type) in (0..).zip(payload_types) {
+        let ssrc = if [97, 99].contains(&payload_type) { 12 } else { 11 };
+        lab.clients[page.number].send(named(ssrc, payload_type, (&mid, ""), number), number.into());
+        lab.run(ms(20));
+    }
+    let told = |lab: &Lab| -> Vec<_> {
+        let told = lab.events.iter().filter_map(|event| match event {
+            Event::UnknownPayloadType { transport, track, payload_type } => Some((*transport, *track, *payload_type)),
+            _ => None,
+        });
+        told.collect()
+    };
+    assert_eq!(told(&lab), [96, 97, 35].map(|it| (page.transport, track, it)), "once of each");
+    assert_eq!(lab.sfu.dropped(DropReason::PayloadType), 5);
+    // Whoever is to send one codec is offered that alone.
+    let only = |codecs: &[Codec]| PublishRequest { codecs: codecs.to_vec(), ..single.clone() };
+    let mid = lab.sfu.ask_to_publish(page.transport, only(&[Codec::H264])).unwrap();
+    let (_, offer) = page.offer(&mut lab).unwrap();
+    let section = offer.split("m=").find(|section| section.contains(&format!("a=mid:{mid}\r\n"))).unwrap();
+    assert!(section.starts_with("video 9 UDP/TLS/RTP/SAVPF 98 99\r\n"), "{section}");
+    assert!(!section.contains("VP8"), "{section}");
+    for codecs in [&[Codec::Av1][..], &[Codec::H264, Codec::Av1], &[Codec::Opus]] {
+        assert_eq!(lab.sfu.ask_to_publish(page.transport, only(codecs)), Err(Error::NoCodec), "{codecs:?}");
+    }
+}
+
+#[test]
+fn what_is_not_asked_for_does_not_pile_up() {
+    let mut lab = Lab::new();
+    let mut page = Page::enter(&mut lab);
+    let mut number = 0;
+    for _ in 0..3 {
+        let single = PublishRequest { simulcast: false, ..camera() };
+        let mid = lab.sfu.ask_to_publish(page.transport, single).unwrap();
+        page.settle(&mut lab).unwrap();
+        lab.connect(page.number);
+        // Nobody asks for the events of these.
+        for payload_type in 0..=127 {
+            lab.clients[page.number].send(named(11, payload_type, (&mid, ""), number), number.into());
+            lab.take_in(page.number, []);
+            number += 1;
+        }
+        lab.sfu.stop_publishing(page.transport, &mid, lab.now).unwrap();
+        page.settle(&mut lab).unwrap();
+    }
+    let told = lab.events.iter().filter(|event| matches!(event, Event::UnknownPayloadType { .. })).count();
+    assert_eq!(told, 0, "of tracks that are over");
+}
