@@ -262,7 +262,7 @@ fn transports_have_limits() {
     let id = lab.clients[two].id;
     let [first, second] = [(); 2].map(|()| {
         let (kind, stream) = (Kind::Audio, String::new());
-        lab.sfu.ask_to_publish(id, PublishRequest { kind, simulcast: false, opaque: false, stream })
+        lab.sfu.ask_to_publish(id, PublishRequest { kind, simulcast: false, opaque: false, stream, codecs: Vec::new() })
     });
     assert_eq!((first.as_deref(), second), (Ok("p0"), Err(Error::Limit("transport_tracks_max"))));
     assert_eq!(lab.sfu.set_slots(id, 1, 0), Err(Error::Limit("transport_sections_max")));
