@@ -5,6 +5,7 @@ import dgram from 'node:dgram';
 
 import { codecs } from './codecs.mjs';
 import { enter, hasAll, observe, paint, until, watchColours } from './page.mjs';
+import * as strangers from './strangers.mjs';
 
 /** What both browsers know first, so that only who wants it has another. */
 const ALL = 'opus,vp8,h264,vp9,av1';
@@ -14,6 +15,10 @@ export const CASES = [
   { name: 'leave and rejoin', run: rejoin },
   { name: 'nobody under the name of another', run: names },
   { name: 'camera and microphone off and on', run: mute },
+  { name: 'camera and microphone forbidden, and taken away', run: strangers.devices },
+  { name: 'a picture hidden and shown', run: strangers.hidden },
+  { name: 'codes that are none', run: strangers.codes },
+  { name: 'names with markup and without end', run: strangers.called },
   { name: 'three Chromium and a Firefox at 360p', needs: ['firefox'], run: four },
   { name: 'one slot, all codecs in turn', needs: ['firefox'], options: ['--codecs', ALL], run: codecs },
   { name: 'hostile neighbours', run: hostile },

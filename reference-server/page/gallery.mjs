@@ -58,13 +58,19 @@ export class Gallery {
   }
 
   #arrange() {
-    const { clientWidth, clientHeight, style } = this.list;
+    const { children, clientWidth, clientHeight, style } = this.list;
     const { paddingLeft, paddingRight, columnGap } = getComputedStyle(this.list);
+    const [gap, count] = [parseFloat(columnGap) || 0, children.length];
     const width = clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
-    const tile = arrange(this.tiles.size, width, clientHeight, parseFloat(columnGap) || 0);
-    style.setProperty('--columns', tile.columns);
-    style.setProperty('--tile-width', `${tile.width}px`);
+    const tile = arrange(count, width, clientHeight, gap);
+    // A tile has two columns of the grid, so that a last row of fewer tiles stands in the middle.
+    style.setProperty('--halves', tile.columns * 2);
+    style.setProperty('--half-width', `${(tile.width - gap) / 2}px`);
     style.setProperty('--tile-height', `${Math.floor(tile.width / RATIO)}px`);
+    const last = count % tile.columns;
+    [...children].forEach((child, index) => {
+      child.style.gridColumnStart = last > 0 && index === count - last ? tile.columns - last + 1 : '';
+    });
   }
 }
 
@@ -154,7 +160,7 @@ class Tile {
 
 function initials(name) {
   const words = name.trim().split(/\s+/);
-  return [words[0], words.length > 1 ? words.at(-1) : ''].map((word) => [...word][0] ?? '').join('').toUpperCase();
+  return [words[0], words.length > 1 ? words.at(-1) : ''].map((word) => word.match(/[\p{L}\p{N}]/u)?.[0] ?? '').join('').toUpperCase();
 }
 
 function hue(name) {

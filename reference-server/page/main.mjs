@@ -17,34 +17,80 @@ const ERRORS = {
 
 let meeting;
 
+/** The name of the last time, unless the browser keeps nothing. */
+function remembered() {
+  try {
+    return localStorage.getItem('name') ?? '';
+  } catch {
+    return '';
+  }
+}
+
+function remember(name) {
+  try {
+    localStorage.setItem('name', name);
+  } catch {
+    // It asks again.
+  }
+}
+
 /** The code in a link, or a code. */
 function codeOf(text) {
   return text.trim().toLowerCase().match(/[a-z]{4}-[a-z]{4}-[a-z]{4}/)?.[0];
 }
 
 async function create() {
-  const response = await fetch('/meetings', { method: 'POST' });
+  const unreachable = () => { throw new Error('The server can’t be reached.'); };
+  const response = await fetch('/meetings', { method: 'POST' }).catch(unreachable);
   if (!response.ok) throw new Error('The server makes no more meetings now.');
   return (await response.json()).code;
 }
 
 async function enter(code) {
   const name = element('name').value.trim();
-  localStorage.setItem('name', name);
+  remember(name);
   // Of the window, for whoever looks with the browser's console.
   meeting = window.meeting = await Meeting.join(code, name, { gallery, sound: element('sound') });
   meeting.addEventListener('came', ({ detail }) => told(detail, 'is here'));
   meeting.addEventListener('left', ({ detail }) => told(detail, 'has left'));
   meeting.addEventListener('ended', ({ detail }) => leave(detail.reason));
+  meeting.addEventListener('lost', ({ detail: { device } }) => {
+    announce(`The ${device} is gone.`);
+    showDevices();
+  });
   history.replaceState(null, '', `/m/${code}`);
+  invite(code);
   element('shown-code').textContent = code;
   show('call');
-  const size = element('size').value.split('x').map(Number);
-  await Promise.all([
-    element('with-microphone').checked && meeting.setMicrophone(true),
-    element('with-camera').checked && meeting.setCamera(true, ...size),
-  ]);
-  showDevices();
+  // The browser may ask, and nobody answer: one may leave meanwhile.
+  for (const device of ['microphone', 'camera']) if (element(`with-${device}`).checked) turn(device, true);
+}
+
+/** Turns a device on or off. */
+async function turn(device, on) {
+  element(device).disabled = true;
+  try {
+    if (device === 'microphone') await meeting.setMicrophone(on);
+    else await meeting.setCamera(on, ...element('size').value.split('x').map(Number));
+  } catch (error) {
+    console.warn(error);
+    announce(error.message);
+  } finally {
+    element(device).disabled = false;
+    showDevices();
+  }
+}
+
+/** The code of a meeting that can be joined: that is then what most will want to do. */
+function invite(code) {
+  element('code').value = code;
+  weigh();
+}
+
+function weigh() {
+  const hasCode = element('code').value.trim() !== '';
+  element('join').classList.toggle('primary', hasCode);
+  element('create').classList.toggle('primary', !hasCode);
 }
 
 function leave(reason) {
@@ -81,46 +127,48 @@ function showDevices() {
   }
 }
 
-let quiet;
-function told({ session, name }, what) {
+function told({ session, name, wasThere }, what) {
   const count = meeting?.participants.size ?? 0;
   element('count').textContent = count === 1 ? 'Only you are here' : `${count} participants`;
-  if (session !== meeting?.session) announce(`${name || 'Guest'} ${what}`);
+  // Isolated: a name may be written from right to left.
+  if (session !== meeting?.session && !wasThere) announce(`\u2068${name || 'Guest'}\u2069 ${what}`);
 }
 
 function announce(text) {
-  element('news').textContent = text;
-  clearTimeout(quiet);
-  quiet = setTimeout(() => { element('news').textContent = ''; }, 4000);
+  const news = Object.assign(document.createElement('p'), { textContent: text });
+  element('news').append(news);
+  while (element('news').children.length > 3) element('news').firstChild.remove();
+  setTimeout(() => news.remove(), 5000);
 }
 
 element('entry').onsubmit = (event) => {
   event.preventDefault();
   const code = codeOf(element('code').value);
   if (code) attempt(() => enter(code));
-  else element('trouble').textContent = 'A code looks like abcd-efgh-ijkl.';
+  else element('trouble').textContent = 'A code looks like abcd-efgh-ijkl. Without one, begin a new meeting.';
 };
 element('create').onclick = () => {
   if (element('name').reportValidity()) attempt(async () => enter(await create()));
 };
-element('microphone').onclick = async () => {
-  await meeting.setMicrophone(!meeting.isMicrophoneOn);
-  showDevices();
-};
-element('camera').onclick = async () => {
-  await meeting.setCamera(!meeting.isCameraOn, ...element('size').value.split('x').map(Number));
-  showDevices();
-};
+element('microphone').onclick = () => turn('microphone', !meeting.isMicrophoneOn);
+element('camera').onclick = () => turn('camera', !meeting.isCameraOn);
 element('leave').onclick = () => meeting.leave();
 element('invite').onclick = async () => {
-  await navigator.clipboard?.writeText(location.href);
-  announce(navigator.clipboard ? 'The link is copied' : location.href);
+  try {
+    await navigator.clipboard.writeText(location.href);
+    announce('The link is copied.');
+  } catch {
+    // Pages that are not from https or this machine have no clipboard.
+    announce(location.href);
+  }
 };
+element('code').oninput = weigh;
 addEventListener('pagehide', () => meeting?.leave());
 
-element('name').value = localStorage.getItem('name') ?? '';
+element('name').value = remembered();
 const invited = codeOf(location.pathname);
+weigh();
 if (invited) {
-  element('code').value = invited;
+  invite(invited);
   element('invitation').textContent = 'You are invited to a meeting.';
 }

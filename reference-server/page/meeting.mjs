@@ -25,7 +25,7 @@ export class Meeting extends EventTarget {
     this.connection = new Connection(signaling);
     this.connection.onslot = (mid, media) => this.#slot(mid, { media });
     gallery.onlayer = (track, layer) => signaling.send('layer', { track, layer });
-    signaling.on('roster', ({ participants }) => participants.forEach((it) => this.#update(it)));
+    signaling.on('roster', ({ participants }) => participants.forEach((it) => this.#update(it, true)));
     signaling.on('participant', (it) => this.#update(it));
     signaling.on('left', ({ session }) => this.#remove(session));
     signaling.on('slot', ({ mid, content }) => this.#slot(mid, { content }));
@@ -34,7 +34,7 @@ export class Meeting extends EventTarget {
   }
 
   get isMicrophoneOn() {
-    return Boolean(this.microphone) && !this.microphone.muted;
+    return Boolean(this.microphone?.track) && !this.microphone.muted;
   }
 
   get isCameraOn() {
@@ -42,13 +42,15 @@ export class Meeting extends EventTarget {
   }
 
   async setMicrophone(on) {
-    if (on && !this.microphone) {
+    if (on && !this.microphone?.track) {
       const track = this.#unlessEnded(await openMicrophone());
-      if (track) this.microphone = this.connection.publish(track, {});
-      return;
+      if (!track) return;
+      this.#watch('microphone', track);
+      if (this.microphone) await this.connection.replace(this.microphone, track);
+      else this.microphone = this.connection.publish(track, {});
     }
     if (!this.microphone) return;
-    this.microphone.track.enabled = on;
+    if (this.microphone.track) this.microphone.track.enabled = on;
     this.connection.mute(this.microphone, !on);
   }
 
@@ -56,6 +58,7 @@ export class Meeting extends EventTarget {
   async setCamera(on, width = 1280, height = 720) {
     const track = on ? this.#unlessEnded(await openCamera(width, height)) : null;
     if (on && !track) return;
+    if (track) this.#watch('camera', track);
     this.camera?.track?.stop();
     if (this.camera) {
       await this.connection.replace(this.camera, track);
@@ -64,6 +67,19 @@ export class Meeting extends EventTarget {
       this.camera = this.connection.publish(track, { simulcast: true });
     }
     this.gallery.tiles.get(this.session)?.showOwn(track);
+  }
+
+  /** A device may be taken away: then it is off, and can be turned on again. */
+  #watch(device, track) {
+    track.onended = async () => {
+      if (this.hasEnded || this[device]?.track !== track) return;
+      if (device === 'camera') await this.setCamera(false);
+      else {
+        await this.connection.replace(this.microphone, null);
+        this.connection.mute(this.microphone, true);
+      }
+      this.#say('lost', { device });
+    };
   }
 
   /** A device that was opened while the meeting ended is given back. */
@@ -78,11 +94,11 @@ export class Meeting extends EventTarget {
     this.#end('left');
   }
 
-  #update(participant) {
+  #update(participant, wasThere = false) {
     const isNew = !this.participants.has(participant.session);
     this.participants.set(participant.session, participant);
     this.gallery.update(participant, participant.session === this.session);
-    if (isNew) this.#say('came', participant);
+    if (isNew) this.#say('came', { ...participant, wasThere });
     // A slot may have been told before its participant.
     for (const mid of this.slots.keys()) this.#show(mid);
   }

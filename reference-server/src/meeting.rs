@@ -155,7 +155,7 @@ impl Meetings {
             }
         };
         self.meetings.entry(code.clone()).or_insert(Meeting { room, members: Vec::new() }).members.push(client);
-        let name = name.chars().filter(|letter| !letter.is_control()).take(NAME_MAX).collect();
+        let name = presentable(&name);
         let (sections, subscriptions) = (BTreeMap::new(), BTreeMap::new());
         let participant = Participant { meeting: code, session, transport, name, sections, subscriptions, to_client };
         self.participants.insert(client, participant);
@@ -284,6 +284,12 @@ fn enter(room: RoomId, sfu: &mut Sfu, now: Instant) -> Result<(SessionId, Transp
         let _ = sfu.leave(session, now);
     }
     Ok((session, transport?))
+}
+
+/// A name as others see it: in one line, and without what turns the text around it.
+fn presentable(name: &str) -> String {
+    let turns = |letter: char| matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    name.trim().chars().filter(|letter| !letter.is_control() && !turns(*letter)).take(NAME_MAX).collect()
 }
 
 fn welcome(session: SessionId, features: Vec<String>) -> ServerMessage {

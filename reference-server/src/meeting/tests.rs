@@ -263,6 +263,15 @@ fn what_can_not_be_done_changes_nothing() {
 }
 
 #[test]
+fn a_name_is_short_and_in_one_line_and_turns_nothing() {
+    assert_eq!(presentable(" <b>Ada</b>\u{7}\n Lovelace "), "<b>Ada</b> Lovelace");
+    assert_eq!(presentable("\u{202e}nimda\u{2069}\u{2028}"), "nimda");
+    assert_eq!(presentable("\u{5d0}\u{5d1}\u{301}"), "\u{5d0}\u{5d1}\u{301}", "written from right to left");
+    assert_eq!(presentable(&"é".repeat(10_000)), "é".repeat(NAME_MAX));
+    assert_eq!(presentable(" \u{202e} "), "");
+}
+
+#[test]
 fn which_layers_are_sent_is_told_as_it_changes() {
     let mut lab = Lab::new();
     lab.enter(1, "Ada");
