@@ -59,7 +59,9 @@ fn start(options: &Options) -> io::Result<()> {
     fs::create_dir_all(&options.out)?;
     let table = options.out.join("SCOREBOARD.md");
     fs::write(&table, markdown(&sweep, &outcomes))?;
-    println!("{}", table.display());
+    let page = options.out.join("index.html");
+    fs::write(&page, plenary_scoreboard::page(&sweep, &outcomes))?;
+    println!("{}\n{}", table.display(), page.display());
     failures(&sweep, &outcomes)
 }
 

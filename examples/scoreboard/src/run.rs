@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use plenary_netsim::base;
+use plenary_wire::Bitrate;
 
 use crate::algorithms::{Entrant, Setup};
 use crate::case::Case;
@@ -23,7 +24,9 @@ pub fn run(case: &Case, entrant: &Entrant, seed: u64) -> Result<Record, external
     let controllers = case.flows.iter().enumerate().map(|(index, flow)| {
         // The oracle speaks early enough for the encoder to follow in time.
         let early = |at: Duration| now + at.saturating_sub(ENCODER_REACTION);
-        let schedule = ideal.schedule(index).map(|(at, rate)| (early(at), rate)).collect();
+        // While nothing is to be sent, what is left goes on as before.
+        let schedule = ideal.schedule(index).filter(|(_, rate)| *rate > Bitrate::ZERO);
+        let schedule = schedule.map(|(at, rate)| (early(at), rate)).collect();
         entrant.make(&Setup { now, streams: streams_of(flow, Duration::ZERO), schedule }, &failure)
     });
     let record = World::new(case, controllers.collect(), now, seed).run();

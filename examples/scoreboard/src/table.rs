@@ -3,39 +3,57 @@ use std::fmt::Write as _;
 use crate::metrics::Score;
 use crate::sweep::{Outcome, Sweep};
 
-const HEAD: &str = "\
-| algorithm | regret % (worst) | use by phase % | converged s | wait ms p50 / p95 / p99 | frame ms p95 | loss % | varies % | Jain | feedback % |
-|---|---|---|---|---|---|---|---|---|---|
-";
-
 /// The name of the algorithm that regret is reckoned against.
 const ORACLE: &str = "oracle";
+
+pub(crate) const COLUMNS: [&str; 10] = [
+    "algorithm",
+    "regret % (worst)",
+    "use by phase %",
+    "converged s",
+    "wait ms p50 / p95 / p99",
+    "frame ms p95",
+    "loss %",
+    "varies %",
+    "Jain",
+    "feedback %",
+];
 
 /// All results as tables in Markdown: medians over the seeds.
 #[must_use]
 pub fn markdown(sweep: &Sweep<'_>, outcomes: &[Vec<Outcome>]) -> String {
     let mut out = format!("# Scoreboard\n\nSeeds 1 to {}.\n", sweep.seeds);
-    let oracle = sweep.entrants.iter().position(|one| one.name() == ORACLE);
     for (case, outcomes) in sweep.cases.iter().zip(outcomes) {
-        let _ = write!(out, "\n## {}\n\n{}\n\n{HEAD}", case.name, case.title);
-        let best = oracle.and_then(|index| outcomes[index].as_ref().ok()).map_or(&[][..], |best| &best.scores);
-        for (entrant, outcome) in sweep.entrants.iter().zip(outcomes) {
-            match outcome {
-                Ok(entry) => {
-                    let (scores, regrets) = (&entry.scores[..], regrets(&entry.scores, best));
-                    write_row(&mut out, &Row { algorithm: entrant.name(), scores, regrets });
-                }
-                Err(error) => drop(writeln!(out, "| {} | failed: {error} |||||||||", entrant.name())),
-            }
+        let _ = write!(out, "\n## {}\n\n{}\n\n", case.name, case.title);
+        write_row(&mut out, &COLUMNS);
+        write_row(&mut out, &["---"; COLUMNS.len()]);
+        for row in rows(sweep, outcomes) {
+            write_row(&mut out, &row);
         }
     }
     out
 }
 
-struct Row<'a> {
-    algorithm: &'a str,
-    scores: &'a [Score],
-    regrets: Vec<f64>,
+fn write_row(out: &mut String, cells: &[impl AsRef<str>]) {
+    for cell in cells {
+        let _ = write!(out, "| {} ", cell.as_ref());
+    }
+    out.push_str("|\n");
+}
+
+/// A row of each entrant in one case.
+pub(crate) fn rows<'a>(sweep: &'a Sweep<'_>, outcomes: &'a [Outcome]) -> impl Iterator<Item = Vec<String>> + 'a {
+    let oracle = sweep.entrants.iter().position(|one| one.name() == ORACLE);
+    let best = oracle.and_then(|index| outcomes[index].as_ref().ok()).map_or(&[][..], |best| &best.scores);
+    sweep.entrants.iter().zip(outcomes).map(move |(entrant, outcome)| {
+        let mut cells = vec![entrant.name().to_owned()];
+        match outcome {
+            Ok(entry) => cells.extend(figures(&entry.scores, &regrets(&entry.scores, best))),
+            Err(error) => cells.push(format!("failed: {error}")),
+        }
+        cells.resize(COLUMNS.len(), String::new());
+        cells
+    })
 }
 
 /// The share of the oracle's utility that was missed, seed by seed.
@@ -43,31 +61,32 @@ fn regrets(scores: &[Score], best: &[Score]) -> Vec<f64> {
     scores.iter().zip(best).map(|(score, best)| 1.0 - score.utility / best.utility).collect()
 }
 
-fn write_row(out: &mut String, row: &Row<'_>) {
-    let of = |get: &dyn Fn(&Score) -> f64| median(row.scores.iter().map(get).collect());
-    let phases = row.scores.first().map_or(0, |score| score.utilisation.len());
-    let utilisation = join((0..phases).map(|index| format!("{:.0}", 100.0 * of(&|score| score.utilisation[index]))));
-    let settled = row.scores.first().map_or(0, |score| score.convergence.len());
-    let convergence = join((0..settled).map(|index| {
-        let seconds = of(&|score| score.convergence[index].unwrap_or(f64::INFINITY));
-        if seconds.is_finite() { format!("{seconds:.1}") } else { "–".to_owned() }
-    }));
-    let wait = join((0..3).map(|index| format!("{:.0}", 1e3 * of(&|score| score.wait[index]))));
-    let jain = row.scores.first().is_some_and(|score| score.jain.is_some());
-    let jain = if jain { format!("{:.3}", of(&|score| score.jain.unwrap_or(0.0))) } else { String::new() };
-    let regret = median(row.regrets.clone());
-    let worst = row.regrets.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let _ = writeln!(
-        out,
-        "| {} | {:.1} ({:.1}) | {utilisation} | {convergence} | {wait} | {:.0} | {:.2} | {:.1} | {jain} | {:.2} |",
-        row.algorithm,
-        100.0 * regret,
-        100.0 * worst,
-        1e3 * of(&|score| score.frame),
-        100.0 * of(&|score| score.loss),
-        100.0 * of(&|score| score.variation),
-        100.0 * of(&|score| score.feedback),
-    );
+fn figures(scores: &[Score], regrets: &[f64]) -> [String; 9] {
+    let of = |get: &dyn Fn(&Score) -> f64| median(scores.iter().map(get).collect());
+    let count = |get: &dyn Fn(&Score) -> usize| scores.first().map_or(0, get);
+    let phases = 0..count(&|score| score.utilisation.len());
+    let settled = 0..count(&|score| score.convergence.len());
+    let seconds = settled.map(|index| of(&|score| score.convergence[index].unwrap_or(f64::INFINITY)));
+    let has_jain = scores.iter().all(|score| score.jain.is_some());
+    let worst = regrets.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    [
+        format!("{} ({})", decimal(100.0 * median(regrets.to_vec()), 1), decimal(100.0 * worst, 1)),
+        join(phases.map(|index| decimal(100.0 * of(&|score| score.utilisation[index]), 0))),
+        join(seconds.map(|seconds| if seconds.is_finite() { decimal(seconds, 1) } else { "–".to_owned() })),
+        join((0..3).map(|index| decimal(1e3 * of(&|score| score.wait[index]), 0))),
+        decimal(1e3 * of(&|score| score.frame), 0),
+        decimal(100.0 * of(&|score| score.loss), 2),
+        decimal(100.0 * of(&|score| score.variation), 1),
+        if has_jain { decimal(of(&|score| score.jain.unwrap_or(0.0)), 3) } else { String::new() },
+        decimal(100.0 * of(&|score| score.feedback), 2),
+    ]
+}
+
+/// Without a zero that is negative.
+fn decimal(value: f64, places: usize) -> String {
+    let text = format!("{value:.places$}");
+    let is_zero = text.chars().all(|digit| matches!(digit, '-' | '0' | '.'));
+    if is_zero { text.trim_start_matches('-').to_owned() } else { text }
 }
 
 fn join(parts: impl Iterator<Item = String>) -> String {
@@ -78,4 +97,28 @@ fn join(parts: impl Iterator<Item = String>) -> String {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_medians_and_the_worst_regret() {
+        let score = |loss, converged, utility| Score {
+            utilisation: vec![0.5, 0.75],
+            convergence: vec![Some(0.5), converged],
+            loss,
+            utility,
+            ..Score::default()
+        };
+        let scores = [score(0.01, None, 80.0), score(0.03, Some(2.0), 90.0), score(0.02, Some(4.0), 100.0)];
+        let best = [score(0.0, None, 100.0), score(0.0, None, 100.0), score(0.0, None, 100.0)];
+        let figures = figures(&scores, &regrets(&scores, &best));
+        let expected =
+            ["10.0 (20.0)", "50 / 75", "0.5 / 4.0", "0 / 0 / 0", "0", "2.00", "0.0", "", "0.00"].map(str::to_owned);
+        assert_eq!(figures, expected);
+        assert_eq!(decimal(-0.04, 1), "0.0");
+        assert_eq!(median(vec![4.0, 1.0, 3.0, 2.0]), 2.0);
+    }
 }
