@@ -5,9 +5,10 @@ mod interceptor;
 use std::time::Instant;
 
 use plenary_bwe::{Controller, Fixed, Nada, Oracle, Scream, Streams};
-use plenary_wire::Bitrate;
+use plenary_wire::{Bitrate, Ecn};
 
 use crate::external::{Command, External, Failure};
+use crate::feedback::Format;
 use interceptor::Interceptor;
 
 /// An algorithm that takes part.
@@ -17,6 +18,40 @@ pub struct Algorithm {
     pub name: &'static str,
     /// A controller for one flow.
     pub make: fn(&Setup) -> Box<dyn Controller>,
+    /// What it wants of sender and receiver.
+    pub transport: Transport,
+}
+
+/// What an algorithm wants of sender and receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transport {
+    /// How it is told of arrivals.
+    pub format: Format,
+    /// How it marks packets where the case has ECN.
+    pub ecn: Ecn,
+}
+
+impl Transport {
+    /// Transport-wide feedback, and no ECN: what WebRTC has today.
+    pub const TWCC: Self = Self { format: Format::Twcc, ecn: Ecn::NotEct };
+
+    /// Feedback of RFC 8888, which can tell of ECN.
+    #[must_use]
+    pub const fn ccfb(ecn: Ecn) -> Self {
+        Self { format: Format::Ccfb, ecn }
+    }
+}
+
+impl Algorithm {
+    /// With transport-wide feedback and without ECN.
+    const fn new(name: &'static str, make: fn(&Setup) -> Box<dyn Controller>) -> Self {
+        Self { name, make, transport: Transport::TWCC }
+    }
+
+    /// With this feedback.
+    const fn over(self, transport: Transport) -> Self {
+        Self { transport, ..self }
+    }
 }
 
 /// What takes part in a sweep.
@@ -35,6 +70,13 @@ impl Entrant {
         match self {
             Self::BuiltIn(algorithm) => algorithm.name,
             Self::External(command) => &command.name,
+        }
+    }
+
+    pub(crate) const fn transport(&self) -> Transport {
+        match self {
+            Self::BuiltIn(algorithm) => algorithm.transport,
+            Self::External(_) => Transport::TWCC,
         }
     }
 
@@ -59,9 +101,9 @@ pub struct Setup {
 
 /// All of them, in the order of the table.
 pub const ALGORITHMS: &[Algorithm] = &[
-    Algorithm { name: "nada", make: |_| Box::new(Nada::default()) },
-    Algorithm { name: "scream", make: |_| Box::new(Scream::default()) },
-    Algorithm { name: "rtc-interceptor", make: |setup| Box::new(Interceptor::new(setup)) },
-    Algorithm { name: "fixed", make: |_| Box::new(Fixed::new(Bitrate::from_mbps(1))) },
-    Algorithm { name: "oracle", make: |setup| Box::new(Oracle::new(setup.schedule.clone())) },
+    Algorithm::new("nada", |_| Box::new(Nada::default())).over(Transport::ccfb(Ecn::Ect0)),
+    Algorithm::new("scream", |_| Box::new(Scream::default())).over(Transport::ccfb(Ecn::Ect1)),
+    Algorithm::new("rtc-interceptor", |setup| Box::new(Interceptor::new(setup))),
+    Algorithm::new("fixed", |_| Box::new(Fixed::new(Bitrate::from_mbps(1)))),
+    Algorithm::new("oracle", |setup| Box::new(Oracle::new(setup.schedule.clone()))),
 ];

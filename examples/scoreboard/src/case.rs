@@ -17,6 +17,8 @@ pub struct Case {
     pub length: Duration,
     /// What flows share.
     pub links: Vec<Bottleneck>,
+    /// Whether packets may be marked as ECN-capable: each algorithm does it in its own way.
+    pub is_ecn: bool,
     /// The media that are measured.
     pub flows: Vec<Flow>,
     /// Constant traffic in their way.

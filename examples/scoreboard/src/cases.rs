@@ -65,6 +65,7 @@ fn shared(name: &str, title: &str, length: u64, capacity: Vec<(Duration, Bitrate
         title: title.to_owned(),
         length: seconds(length),
         links: vec![bottleneck(capacity, DELAY), wide(DELAY)],
+        is_ecn: false,
         flows,
         background: Vec::new(),
     }

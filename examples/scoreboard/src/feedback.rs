@@ -1,89 +1,106 @@
-//! What the receiver tells the sender of arrivals.
+//! What the receiver tells the sender of arrivals, as RTCP.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use plenary_bwe::{ArrivalTime, PacketReport, SentPacket};
-use plenary_wire::{DataSize, Ecn};
+use plenary_bwe::Feedback;
+use plenary_bwe::history::History;
+use plenary_bwe::receiver::{CcfbConfig, CcfbGenerator, Received, TwccConfig, TwccGenerator};
+use plenary_rtp::rtcp::{Packet, packets};
+use plenary_rtp::{NtpTime, SeqNo};
+use plenary_wire::Ecn;
 
-const INTERVAL: Duration = Duration::from_millis(100);
+use crate::media::{IP_UDP_HEADERS, PACKET_MAX};
+use crate::sender::Departure;
+
+/// In which format an algorithm wants its feedback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// By transport-wide numbers, each 100 ms; it can't tell of ECN.
+    Twcc,
+    /// RFC 8888, at the end of each frame.
+    Ccfb,
+}
 
 /// A message of feedback, on its way.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
-    arrivals: Vec<(u64, Duration, Ecn)>,
-    at: Duration,
+    rtcp: Vec<u8>,
+    made: Duration,
+    /// What the latest packet took to get there.
+    way: Duration,
 }
 
 impl Message {
     /// Bytes with IP and UDP headers.
     pub(crate) const fn size(&self) -> usize {
-        48 + 2 * self.arrivals.len()
+        self.rtcp.len() + IP_UDP_HEADERS
+    }
+
+    /// What a report of RTCP would show: the round trip without the time that the receiver waited.
+    pub(crate) fn round_trip(&self, now: Duration) -> Duration {
+        self.way + (now - self.made)
+    }
+
+    /// What it tells.
+    pub(crate) fn read<'h>(&self, history: &'h mut History, now: Instant) -> Option<Feedback<'h>> {
+        match packets(&self.rtcp).next()? {
+            Ok(Packet::Twcc(twcc)) => history.handle_twcc(&twcc, now),
+            Ok(Packet::Ccfb(ccfb)) => history.handle_ccfb(&ccfb, now),
+            _ => None,
+        }
     }
 }
 
 /// The receiver's side.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Reporter {
-    seen: Vec<(u64, Duration, Ecn)>,
-    due: Option<Duration>,
+    base: Instant,
+    generator: Generator,
+    way: Duration,
+}
+
+#[derive(Debug)]
+enum Generator {
+    Twcc(Box<TwccGenerator>),
+    Ccfb(Box<CcfbGenerator>),
 }
 
 impl Reporter {
-    pub(crate) fn handle_packet(&mut self, number: u64, ecn: Ecn, now: Duration) {
-        self.seen.push((number, now, ecn));
-        self.due.get_or_insert(now + INTERVAL);
+    pub(crate) fn new(format: Format, base: Instant) -> Self {
+        let generator = match format {
+            Format::Twcc => Generator::Twcc(Box::new(TwccGenerator::new(TwccConfig::default()))),
+            Format::Ccfb => Generator::Ccfb(Box::new(CcfbGenerator::new(CcfbConfig::default()))),
+        };
+        Self { base, generator, way: Duration::ZERO }
+    }
+
+    pub(crate) fn handle_packet(&mut self, packet: &Departure, ecn: Ecn, now: Duration) {
+        self.way = now - packet.sent;
+        let (ssrc, seq) = packet.rtp;
+        let instant = self.base + now;
+        match &mut self.generator {
+            Generator::Twcc(twcc) => twcc.handle_packet(ssrc, SeqNo(packet.number as u16), instant),
+            Generator::Ccfb(ccfb) => {
+                ccfb.handle_packet(&Received { ssrc, seq, ecn, marker: packet.ends_frame }, instant);
+            }
+        }
     }
 
     pub(crate) fn poll_timeout(&self) -> Duration {
-        self.due.unwrap_or(Duration::MAX)
+        let due = match &self.generator {
+            Generator::Twcc(twcc) => twcc.poll_timeout(),
+            Generator::Ccfb(ccfb) => ccfb.poll_timeout(),
+        };
+        due.map_or(Duration::MAX, |at| at.saturating_duration_since(self.base))
     }
 
     pub(crate) fn poll_feedback(&mut self, now: Duration) -> Option<Message> {
-        self.due.take_if(|due| *due <= now)?;
-        Some(Message { arrivals: std::mem::take(&mut self.seen), at: now })
-    }
-}
-
-/// The sender's side: what left and is not reported on.
-#[derive(Debug, Default)]
-pub(crate) struct History {
-    sent: VecDeque<SentPacket>,
-    in_flight: u64,
-    reports: Vec<PacketReport>,
-}
-
-impl History {
-    pub(crate) const fn in_flight(&self) -> DataSize {
-        DataSize::from_bytes(self.in_flight)
-    }
-
-    pub(crate) fn handle_sent(&mut self, mut packet: SentPacket) -> SentPacket {
-        self.in_flight += packet.size.as_bytes();
-        packet.in_flight = self.in_flight();
-        self.sent.push_back(packet);
-        packet
-    }
-
-    /// What is known now, and the round trip.
-    pub(crate) fn handle_feedback(
-        &mut self,
-        message: &Message,
-        base: Instant,
-        now: Duration,
-    ) -> Option<(&[PacketReport], Duration)> {
-        self.reports.clear();
-        for (number, arrived, ecn) in &message.arrivals {
-            while let Some(sent) = self.sent.front().copied().filter(|sent| sent.number <= *number) {
-                self.sent.pop_front();
-                self.in_flight -= sent.size.as_bytes();
-                let arrived = ArrivalTime::from_micros(arrived.as_micros() as i64);
-                let arrived = (sent.number == *number).then_some(arrived);
-                self.reports.push(PacketReport { sent, arrived, ecn: *ecn, is_recovered: false });
-            }
-        }
-        let newest = self.reports.last()?;
-        let round_trip = (base + now) - newest.sent.at - (message.at - message.arrivals.last()?.1);
-        Some((&self.reports, round_trip))
+        let mut rtcp = Vec::new();
+        let instant = self.base + now;
+        let is_written = match &mut self.generator {
+            Generator::Twcc(twcc) => twcc.write(instant, PACKET_MAX, &mut rtcp),
+            Generator::Ccfb(ccfb) => ccfb.write(instant, NtpTime::from_unix(now), PACKET_MAX, &mut rtcp),
+        };
+        is_written.then_some(Message { rtcp, made: now, way: self.way })
     }
 }

@@ -17,9 +17,10 @@ mod sweep;
 mod table;
 mod world;
 
-pub use algorithms::{ALGORITHMS, Algorithm, Entrant, Setup};
+pub use algorithms::{ALGORITHMS, Algorithm, Entrant, Setup, Transport};
 pub use case::{Background, Bottleneck, Case, Flow, Span};
 pub use cases::all as cases;
+pub use feedback::Format;
 pub use ideal::Ideal;
 pub use metrics::Score;
 pub use page::page;

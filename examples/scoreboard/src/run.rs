@@ -29,6 +29,6 @@ pub fn run(case: &Case, entrant: &Entrant, seed: u64) -> Result<Record, external
         let schedule = schedule.map(|(at, rate)| (early(at), rate)).collect();
         entrant.make(&Setup { now, streams: streams_of(flow, Duration::ZERO), schedule }, &failure)
     });
-    let record = World::new(case, controllers.collect(), now, seed).run();
+    let record = World::new(case, controllers.collect(), entrant.transport(), now, seed).run();
     failure.take().map_or(Ok(record), Err)
 }

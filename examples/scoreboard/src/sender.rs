@@ -1,11 +1,13 @@
 use std::time::{Duration, Instant};
 
-use plenary_bwe::{Controller, Feedback, Purpose, Rates, SentPacket, Streams};
+use plenary_bwe::history::{self, History};
+use plenary_bwe::{Controller, Purpose, Rates, Streams};
 use plenary_netsim::Random;
+use plenary_rtp::{SeqNo, Ssrc};
 use plenary_wire::{Bitrate, DataSize, Ecn};
 
 use crate::case::{Flow, is_within};
-use crate::feedback::{History, Message};
+use crate::feedback::Message;
 use crate::media::{AUDIO_RATE, Audio, IP_UDP_HEADERS, RTP_HEADER, VIDEO_RATE_MAX, VIDEO_RATE_MIN, Video, packets_of};
 use crate::outbox::{Outbox, Waiting};
 
@@ -21,7 +23,10 @@ pub(crate) struct Sender {
     history: History,
     controller: Box<dyn Controller>,
     rates: Rates,
-    next_number: u64,
+    ecn: Ecn,
+    /// The next sequence number of each purpose.
+    numbers: [u16; 4],
+    round_trip_due: Duration,
     /// When media begin or end, the earliest last.
     changes: Vec<Duration>,
 }
@@ -30,13 +35,18 @@ pub(crate) struct Sender {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Departure {
     pub(crate) number: u64,
+    pub(crate) rtp: (Ssrc, SeqNo),
     /// With all headers.
     pub(crate) size: DataSize,
     pub(crate) ecn: Ecn,
     pub(crate) purpose: Purpose,
+    pub(crate) sent: Duration,
     pub(crate) captured: Duration,
     pub(crate) ends_frame: bool,
 }
+
+/// How often RTCP shows the round trip.
+const ROUND_TRIP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a flow may send at the start of a case, as its controller is told.
 #[must_use]
@@ -56,7 +66,12 @@ pub(crate) fn streams_of(spec: &Flow, now: Duration) -> Streams {
 }
 
 impl Sender {
-    pub(crate) fn new(spec: &Flow, controller: Box<dyn Controller>, base: Instant, random: Random) -> Self {
+    pub(crate) fn new(
+        spec: &Flow,
+        (controller, ecn): (Box<dyn Controller>, Ecn),
+        base: Instant,
+        random: Random,
+    ) -> Self {
         let start = |spans: &[(Duration, Duration)]| spans.first().map_or(Duration::MAX, |span| span.0);
         let mut changes: Vec<_> = spec.audio.iter().chain(&spec.video).flat_map(|span| [span.0, span.1]).collect();
         changes.sort_unstable_by(|a, b| b.cmp(a));
@@ -71,10 +86,12 @@ impl Sender {
             audio: Audio::new(start(&spec.audio)),
             video: Video::new(start(&spec.video), random),
             outbox,
-            history: History::default(),
+            history: History::new(history::Config::default()).expect("the defaults are in range"),
             controller,
             rates,
-            next_number: 0,
+            ecn,
+            numbers: [0; 4],
+            round_trip_due: Duration::ZERO,
             changes,
         }
     }
@@ -132,13 +149,13 @@ impl Sender {
 
     pub(crate) fn handle_feedback(&mut self, message: &Message, now: Duration) {
         let instant = self.base + now;
-        let Some((packets, round_trip)) = self.history.handle_feedback(message, self.base, now) else {
-            return;
-        };
-        let packets = packets.to_vec();
-        let in_flight = self.history.in_flight();
-        let feedback = Feedback { packets: &packets, in_flight, round_trip: Some(round_trip) };
-        self.controller.handle_feedback(&feedback, instant);
+        if self.round_trip_due <= now {
+            self.round_trip_due = now + ROUND_TRIP_INTERVAL;
+            self.controller.handle_round_trip(message.round_trip(now), instant);
+        }
+        if let Some(feedback) = message.read(&mut self.history, instant) {
+            self.controller.handle_feedback(&feedback, instant);
+        }
         self.obey(now);
     }
 
@@ -156,22 +173,22 @@ impl Sender {
 
     pub(crate) fn poll_packet(&mut self, now: Duration) -> Option<Departure> {
         let (packet, probe) = self.outbox.poll(now)?;
-        let number = self.next_number;
-        self.next_number += 1;
-        let size = DataSize::from_bytes(packet.size as u64);
-        let sent = SentPacket {
-            number,
-            at: self.base + now,
-            size,
-            untracked: DataSize::ZERO,
-            purpose: packet.purpose,
-            probe,
-            in_flight: DataSize::ZERO,
-        };
-        let sent = self.history.handle_sent(sent);
+        let Waiting { purpose, captured, ends_frame, .. } = packet;
+        let rtp = self.number(purpose);
+        let datagram = DataSize::from_bytes((packet.size - IP_UDP_HEADERS) as u64);
+        let departure = history::Departure { size: datagram, purpose, probe, ecn: self.ecn, rtp: Some(rtp) };
+        let sent = self.history.handle_sent(departure, self.base + now);
         self.outbox.set_in_flight(self.history.in_flight());
         self.controller.handle_sent(&sent);
-        let Waiting { purpose, captured, ends_frame, .. } = packet;
-        Some(Departure { number, size, ecn: Ecn::NotEct, purpose, captured, ends_frame })
+        let (number, size, ecn) = (sent.number, sent.size, self.ecn);
+        Some(Departure { number, rtp, size, ecn, purpose, sent: now, captured, ends_frame })
+    }
+
+    /// The stream that it goes by, and its number there.
+    fn number(&mut self, purpose: Purpose) -> (Ssrc, SeqNo) {
+        let stream = purpose as usize;
+        let seq = self.numbers[stream];
+        self.numbers[stream] = seq.wrapping_add(1);
+        (Ssrc(1 + stream as u32), SeqNo(seq))
     }
 }

@@ -5,6 +5,7 @@ use plenary_netsim::{Link, LinkConfig, Packet, Random, RateSchedule};
 use plenary_wire::{Bitrate, DataSize, Ecn};
 
 use crate::Case;
+use crate::algorithms::Transport;
 use crate::case::{Background, Bottleneck, step_at};
 use crate::feedback::{Message, Reporter};
 use crate::media::PACKET_MAX;
@@ -78,7 +79,13 @@ struct Source {
 }
 
 impl World {
-    pub(crate) fn new(case: &Case, controllers: Vec<Box<dyn Controller>>, base: Instant, seed: u64) -> Self {
+    pub(crate) fn new(
+        case: &Case,
+        controllers: Vec<Box<dyn Controller>>,
+        transport: Transport,
+        base: Instant,
+        seed: u64,
+    ) -> Self {
         let mut links: Vec<_> = case.links.iter().map(config_of).collect();
         let mut routes = Vec::new();
         let mut flows = Vec::new();
@@ -94,8 +101,10 @@ impl World {
             route(&spec.forward, Destination::Receiver(index));
             route(&spec.backward, Destination::Sender(index));
             let random = Random::new(seed, ENCODERS + index as u64);
-            let sender = Sender::new(spec, controller, base, random);
-            flows.push(End { sender, reporter: Reporter::default(), path: case.path_of(spec) });
+            let ecn = if case.is_ecn { transport.ecn } else { Ecn::NotEct };
+            let sender = Sender::new(spec, (controller, ecn), base, random);
+            let reporter = Reporter::new(transport.format, base);
+            flows.push(End { sender, reporter, path: case.path_of(spec) });
         }
         let background = case.background.iter().map(|cross| source_of(cross, &mut routes)).collect();
         let links: Vec<_> =
@@ -223,7 +232,7 @@ impl World {
                 if departure.ends_frame {
                     self.record.flows[flow].frames.push((now, now - departure.captured));
                 }
-                self.flows[flow].reporter.handle_packet(departure.number, packet.ecn, now);
+                self.flows[flow].reporter.handle_packet(&departure, packet.ecn, now);
                 self.due[self.links.len() + self.flows.len() + flow] = self.flows[flow].reporter.poll_timeout();
             }
             (Destination::Sender(flow), Body::Feedback(message)) => {
