@@ -37,7 +37,7 @@ fn link_minute() -> u64 {
         link.send(packet, now).expect("the link has room");
         now += INTERVAL;
         while link.poll_arrival(now).is_some() {}
-        while link.poll_lost().is_some() {}
+        while link.poll_dropped().is_some() {}
     }
     link.counters().delivered
 }

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::ops::Index;
 
 /// Why a packet did not arrive.
@@ -29,10 +30,33 @@ pub enum DropReason {
     Hairpin,
     /// The firewall forbids its protocol or port.
     Blocked,
+    /// The link's queue management, [`Aqm`](crate::Aqm), dropped it before the queue was full.
+    Aqm,
 }
 
 impl DropReason {
-    const COUNT: usize = Self::Blocked as usize + 1;
+    const COUNT: usize = Self::Aqm as usize + 1;
+}
+
+impl fmt::Display for DropReason {
+    /// One word, for logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lost => "lost",
+            Self::QueueFull => "queue-full",
+            Self::Mtu => "mtu",
+            Self::LinkFull => "link-full",
+            Self::NoRoute => "no-route",
+            Self::NoSocket => "no-socket",
+            Self::BadSource => "bad-source",
+            Self::NoMapping => "no-mapping",
+            Self::Filtered => "filtered",
+            Self::NatFull => "nat-full",
+            Self::Hairpin => "hairpin",
+            Self::Blocked => "blocked",
+            Self::Aqm => "aqm",
+        })
+    }
 }
 
 /// How many packets were dropped, by reason.

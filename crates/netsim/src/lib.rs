@@ -11,6 +11,7 @@ mod protocol;
 mod rng;
 mod stream;
 mod trace;
+mod traffic;
 
 pub use clock::base;
 pub use driver::{
@@ -18,18 +19,20 @@ pub use driver::{
 };
 pub use drops::{DropReason, Drops};
 pub use link::{
-    Arrival, GilbertElliott, LOST_KEPT_MAX, Link, LinkConfig, LinkCounters, Loss, Packet, QueueLimit, RateSchedule,
-    Reorder,
+    Aqm, Arrival, CoDel, DROPPED_KEPT_MAX, Dropped, DualPi2, GilbertElliott, Link, LinkConfig, LinkCounters, Loss,
+    Packet, QueueLimit, RateSchedule, Reorder,
 };
 pub use machine::Machine;
 pub use nat::{Dependence, Hairpin, Nat, NatConfig, Pooling, PortPolicy, Rebind, Refresh, TcpRule};
 pub use network::{
-    Delivery, Input, LinkId, Network, NetworkCounters, NodeId, Outgoing, STREAMS_MAX, SiteConfig, SiteId,
+    Delivery, Input, LinkId, LinkLog, LinkRecord, Network, NetworkCounters, NodeId, Outgoing, STREAMS_MAX, SiteConfig,
+    SiteId, TRAFFIC_PER_INSTANT_MAX, TrafficId,
 };
 pub use protocol::Protocol;
 pub use rng::{Probability, Random};
-pub use stream::{Closed, STREAM_ATTEMPTS_MAX, STREAM_BUFFER_MAX, STREAM_SEGMENT, STREAM_WINDOW};
+pub use stream::{Closed, Congestion, STREAM_ATTEMPTS_MAX, STREAM_BUFFER_MAX, STREAM_SEGMENT, STREAM_WINDOW};
 pub use trace::Trace;
+pub use traffic::{Cbr, OnOff, ShortTcp, Tcp, Traffic, TrafficCounters};
 
 // Promises kept at compile time: a sweep of seeds runs on several threads.
 const _: () = {

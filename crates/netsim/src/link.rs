@@ -1,5 +1,9 @@
 //! A one-way link: queue, transmitter, wire.
 
+mod aqm;
+mod codel;
+mod dualpi2;
+mod fifo;
 mod loss;
 mod queue;
 mod rate;
@@ -10,17 +14,20 @@ use std::time::Duration;
 
 use plenary_wire::{Bitrate, DataSize, Ecn};
 
+pub use aqm::{Aqm, CoDel, DualPi2};
 pub use loss::{GilbertElliott, Loss};
 pub use queue::QueueLimit;
 pub use rate::RateSchedule;
+pub(crate) use rate::Work;
 
 use crate::{DropReason, Drops, Probability, Random};
+use fifo::Waiting;
 use loss::LossState;
 use queue::Queue;
-use rate::Work;
 
-/// How many lost packets a link keeps for [`Link::poll_lost`] when the next is sent: 1.5 MB of packets of 1500 bytes.
-pub const LOST_KEPT_MAX: usize = 1_024;
+/// How many dropped packets a link keeps for [`Link::poll_dropped`] when the next is sent: 1.5 MB of packets of 1500
+/// bytes.
+pub const DROPPED_KEPT_MAX: usize = 1_024;
 
 /// What a one-way link is like. The default is a perfect one of 1500 bytes MTU.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +48,8 @@ pub struct LinkConfig {
     pub reorder: Reorder,
     /// How much waits before the transmitter. Default: 300 ms, as RFC 8867 has it.
     pub queue: QueueLimit,
+    /// What keeps it shorter than that. Default: nothing.
+    pub aqm: Aqm,
     /// The largest packet that passes, with its IP and UDP headers. Default: 1500 bytes.
     pub mtu: DataSize,
     /// How many packets the link holds at most, waiting and on the way. Default: 65,536, which is 98 MB of packets of
@@ -58,6 +67,7 @@ impl Default for LinkConfig {
             duplicate: Probability::ZERO,
             reorder: Reorder::default(),
             queue: QueueLimit::ms(300),
+            aqm: Aqm::DropTail,
             mtu: DataSize::from_bytes(1_500),
             packets_max: 65_536,
         }
@@ -96,10 +106,29 @@ pub struct Packet<P> {
 pub struct Arrival<P> {
     /// When it arrived: not later than the instant that it was asked for.
     pub at: Duration,
+    /// When it was sent.
+    pub sent: Duration,
+    /// How long it waited in the queue, until the transmitter began with it.
+    pub waited: Duration,
     /// The packet.
     pub packet: Packet<P>,
     /// Whether this is a duplicate. It comes right before the packet that it is a copy of, at the same instant.
     pub copy: bool,
+}
+
+/// A packet that was taken and did not arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dropped<P> {
+    /// When.
+    pub at: Duration,
+    /// When it was sent.
+    pub sent: Duration,
+    /// How long it waited in the queue.
+    pub waited: Duration,
+    /// [`DropReason::Lost`] on the wire, or [`DropReason::Aqm`] before it.
+    pub reason: DropReason,
+    /// The packet.
+    pub packet: Packet<P>,
 }
 
 /// What a link did so far. `offered + duplicated = delivered + drops.total() + Link::in_flight()`.
@@ -113,12 +142,14 @@ pub struct LinkCounters {
     pub delivered: u64,
     /// Bytes of those.
     pub delivered_size: DataSize,
-    /// The others.
+    /// Packets that the queue marked with CE.
+    pub marked: u64,
+    /// Those that did not arrive.
     pub drops: Drops,
 }
 
-/// A one-way link: a drop-tail queue, a transmitter of a rate that may change, and a wire with delay, jitter, loss,
-/// duplication and reordering.
+/// A one-way link: a queue, a transmitter of a rate that may change, and a wire with delay, jitter, loss, duplication
+/// and reordering.
 ///
 /// Like all here it is sans-I/O, and it is a machine of its own: give it packets with [`send`](Self::send), take them
 /// with [`poll_arrival`](Self::poll_arrival), wake at [`poll_timeout`](Self::poll_timeout). Instants are durations
@@ -137,8 +168,8 @@ pub struct Link<P> {
     /// The latest rate above zero: it measures queues of time in outages.
     last_rate: Bitrate,
     counters: LinkCounters,
-    /// What the wire lost, until it is asked for.
-    lost: VecDeque<Packet<P>>,
+    /// What the queue dropped and the wire lost, until it is asked for.
+    dropped: VecDeque<Dropped<P>>,
     loss: LossState,
     // Streams of their own: with the same seed the same packets are lost, with or without jitter.
     jitter: Random,
@@ -149,6 +180,8 @@ pub struct Link<P> {
 #[derive(Debug)]
 struct Sending<P> {
     packet: Packet<P>,
+    sent: Duration,
+    waited: Duration,
     /// What was left to do at `since`.
     left: Work,
     since: Duration,
@@ -158,10 +191,8 @@ struct Sending<P> {
 
 #[derive(Debug)]
 struct Flying<P> {
-    at: Duration,
     sequence: u64,
-    copy: bool,
-    packet: Packet<P>,
+    arrival: Arrival<P>,
 }
 
 impl<P: Clone> Link<P> {
@@ -169,15 +200,15 @@ impl<P: Clone> Link<P> {
     pub fn new(config: LinkConfig, seed: u64, label: u64) -> Self {
         let stream = |number: u64| Random::new(seed, label.wrapping_mul(4).wrapping_add(number));
         Self {
+            queue: Queue::new(&config.aqm),
             config,
-            queue: Queue::new(),
             sending: None,
             flying: BinaryHeap::new(),
             sequence: 0,
             last_arrival: Duration::ZERO,
             last_rate: Bitrate::ZERO,
             counters: LinkCounters::default(),
-            lost: VecDeque::new(),
+            dropped: VecDeque::new(),
             loss: LossState::new(stream(0)),
             jitter: stream(1),
             duplicate: stream(2),
@@ -191,7 +222,7 @@ impl<P: Clone> Link<P> {
     }
 
     /// Changes how the link is from `now` on: what is on the transmitter goes on at the new rate; what is on the wire
-    /// arrives when it would have. A changed loss model starts from its beginning.
+    /// arrives when it would have. A changed loss model or queue management starts from its beginning.
     pub fn update(&mut self, now: Duration, change: impl FnOnce(&mut LinkConfig)) {
         self.advance(now);
         if let Some(sending) = &mut self.sending {
@@ -199,10 +230,13 @@ impl<P: Clone> Link<P> {
             sending.since = now;
         }
         self.note_rate(now);
-        let loss = self.config.loss.clone();
+        let (loss, aqm) = (self.config.loss.clone(), self.config.aqm);
         change(&mut self.config);
         if self.config.loss != loss {
             self.loss.restart();
+        }
+        if self.config.aqm != aqm {
+            self.queue.manage(&self.config.aqm, now);
         }
         if let Some(sending) = &mut self.sending {
             sending.finish = self.config.rate.finish(now, sending.left);
@@ -232,8 +266,8 @@ impl<P: Clone> Link<P> {
     /// counted already.
     pub fn send(&mut self, packet: Packet<P>, now: Duration) -> Result<(), (DropReason, Packet<P>)> {
         // Here alone, and not where packets are lost: at the end of an outage many may be, before anyone can ask.
-        let forgotten = self.lost.len().saturating_sub(LOST_KEPT_MAX);
-        self.lost.drain(..forgotten);
+        let forgotten = self.dropped.len().saturating_sub(DROPPED_KEPT_MAX);
+        self.dropped.drain(..forgotten);
         self.advance(now);
         self.counters.offered += 1;
         let refused = if packet.size > self.config.mtu {
@@ -254,7 +288,7 @@ impl<P: Clone> Link<P> {
     fn enqueue(&mut self, packet: Packet<P>, now: Duration) -> Result<(), Packet<P>> {
         self.note_rate(now);
         let sending = self.sending.as_ref().map_or(Work(0), |sending| sending.left_at(now, &self.config.rate));
-        self.queue.push(packet, self.config.queue, self.last_rate, sending)?;
+        self.queue.push(packet, now, &self.config, (self.last_rate, sending))?;
         if self.sending.is_none() {
             self.start(now);
         }
@@ -267,23 +301,24 @@ impl<P: Clone> Link<P> {
 
     /// The next packet that has arrived by `now`, in the order of arrival.
     ///
-    /// A packet that the wire lost does not arrive, and is found only in the counters and in
-    /// [`poll_lost`](Self::poll_lost).
+    /// A packet that was dropped after it was taken is found only in the counters and in
+    /// [`poll_dropped`](Self::poll_dropped).
     pub fn poll_arrival(&mut self, now: Duration) -> Option<Arrival<P>> {
         self.advance(now);
-        if self.flying.peek()?.0.at > now {
+        if self.flying.peek()?.0.arrival.at > now {
             return None;
         }
-        let Reverse(flying) = self.flying.pop()?;
+        let Reverse(Flying { arrival, .. }) = self.flying.pop()?;
         self.counters.delivered += 1;
-        self.counters.delivered_size = self.counters.delivered_size.saturating_add(flying.packet.size);
-        Some(Arrival { at: flying.at, packet: flying.packet, copy: flying.copy })
+        self.counters.delivered_size = self.counters.delivered_size.saturating_add(arrival.packet.size);
+        Some(arrival)
     }
 
-    /// A packet that the wire has lost, the earliest first: for those who want its buffer back. Those not asked for
-    /// are forgotten, but for the latest [`LOST_KEPT_MAX`], when another is sent.
-    pub fn poll_lost(&mut self) -> Option<Packet<P>> {
-        self.lost.pop_front()
+    /// A packet that was taken and then dropped, by the queue or on the wire, the earliest first: for those who want
+    /// its buffer back. Those not asked for are forgotten, but for the latest [`DROPPED_KEPT_MAX`], when another is
+    /// sent.
+    pub fn poll_dropped(&mut self) -> Option<Dropped<P>> {
+        self.dropped.pop_front()
     }
 
     /// When the link next has something to do; `None` until a packet is sent, or in an outage without end.
@@ -291,7 +326,7 @@ impl<P: Clone> Link<P> {
     /// It changes with [`send`](Self::send), [`poll_arrival`](Self::poll_arrival) and [`update`](Self::update).
     pub fn poll_timeout(&self) -> Option<Duration> {
         let finish = self.sending.as_ref().and_then(|sending| sending.finish);
-        let arrival = self.flying.peek().map(|flying| flying.0.at);
+        let arrival = self.flying.peek().map(|flying| flying.0.arrival.at);
         finish.into_iter().chain(arrival).min()
     }
 
@@ -299,7 +334,7 @@ impl<P: Clone> Link<P> {
     fn advance(&mut self, now: Duration) {
         while let Some((finish, sending)) = self.finished(now) {
             self.start(finish);
-            self.launch(sending.packet, finish);
+            self.launch(sending, finish);
         }
     }
 
@@ -309,17 +344,26 @@ impl<P: Clone> Link<P> {
     }
 
     fn start(&mut self, now: Duration) {
-        self.sending = self.queue.pop().map(|packet| {
-            let left = Work::of(packet.size);
+        let (dropped, drops) = (&mut self.dropped, &mut self.counters.drops);
+        let mut refuse = |refused: Waiting<P>| {
+            let (waited, reason) = (refused.waited(now), DropReason::Aqm);
+            drops.add(reason);
+            dropped.push_back(Dropped { at: now, sent: refused.since, waited, reason, packet: refused.packet });
+        };
+        self.sending = self.queue.pop(now, &self.config, &mut refuse).map(|next| {
+            self.counters.marked += u64::from(next.marked);
+            let waited = next.waited(now);
+            let left = Work::of(next.packet.size);
             let finish = self.config.rate.finish(now, left);
-            Sending { packet, left, since: now, finish }
+            Sending { packet: next.packet, sent: next.since, waited, left, since: now, finish }
         });
     }
 
-    fn launch(&mut self, packet: Packet<P>, now: Duration) {
+    fn launch(&mut self, Sending { packet, sent, waited, .. }: Sending<P>, now: Duration) {
         if self.loss.loses(&self.config.loss) {
-            self.counters.drops.add(DropReason::Lost);
-            self.lost.push_back(packet);
+            let reason = DropReason::Lost;
+            self.counters.drops.add(reason);
+            self.dropped.push_back(Dropped { at: now, sent, waited, reason, packet });
             return;
         }
         let mut at = now.saturating_add(self.config.delay);
@@ -341,15 +385,15 @@ impl<P: Clone> Link<P> {
         // The packet itself is in neither the queue nor the air at this moment.
         if self.duplicate.chance(self.config.duplicate) && self.in_flight() + 1 < self.config.packets_max {
             self.counters.duplicated += 1;
-            self.fly(packet.clone(), at, true);
+            self.fly(Arrival { at, sent, waited, packet: packet.clone(), copy: true });
         }
-        self.fly(packet, at, false);
+        self.fly(Arrival { at, sent, waited, packet, copy: false });
     }
 
-    fn fly(&mut self, packet: Packet<P>, at: Duration, copy: bool) {
+    fn fly(&mut self, arrival: Arrival<P>) {
         let sequence = self.sequence;
         self.sequence += 1;
-        self.flying.push(Reverse(Flying { at, sequence, copy, packet }));
+        self.flying.push(Reverse(Flying { sequence, arrival }));
     }
 }
 
@@ -375,6 +419,6 @@ impl<P> PartialOrd for Flying<P> {
 
 impl<P> Ord for Flying<P> {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.at, self.sequence).cmp(&(other.at, other.sequence))
+        (self.arrival.at, self.sequence).cmp(&(other.arrival.at, other.sequence))
     }
 }

@@ -1,27 +1,32 @@
 //! The network: nodes, sites and links, packets under way, and what arrives.
 
 mod deliver;
+mod log;
 mod packet;
 mod sockets;
 mod streams;
 mod topology;
+mod traffic;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use plenary_wire::{Ecn, FlowId};
 
-use crate::link::{Arrival, Link, LinkConfig, LinkCounters};
+use crate::link::{Arrival, Dropped, Link, LinkConfig, LinkCounters};
 use crate::nat::{Hairpin, Nat, Rebind};
 use crate::{Closed, DropReason, Drops, Trace};
+pub use log::{LinkLog, LinkRecord};
 use packet::{Packet, PacketKey, Packets};
 use sockets::Sockets;
 pub use streams::STREAMS_MAX;
 use streams::Streams;
 use topology::{End, Interface, Site};
 pub use topology::{LinkId, NodeId, SiteConfig, SiteId};
+use traffic::Source;
+pub use traffic::{TRAFFIC_PER_INSTANT_MAX, TrafficId};
 
 /// Something that reached a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,11 +107,15 @@ pub struct Network {
     links: Vec<(Link<PacketKey>, End)>,
     /// When each link is woken next, by the earliest entry of `wakes` that counts.
     link_wakes: Vec<Option<Duration>>,
+    link_logs: Vec<Option<LinkLog>>,
     wakes: BinaryHeap<Reverse<(Duration, u64, Wake)>>,
     sequence: u64,
     packets: Packets,
     sockets: Sockets,
     streams: Streams,
+    sources: Vec<Source>,
+    /// The listeners that sources of cross traffic send to.
+    traffic_listeners: BTreeMap<(NodeId, FlowId), TrafficId>,
     deliveries: VecDeque<Delivery>,
     counters: NetworkCounters,
     trace: Trace,
@@ -116,6 +125,10 @@ pub struct Network {
 enum Wake {
     Link(LinkId),
     Stream(NodeId, FlowId),
+    /// A source of traffic begins, goes on, ends.
+    Begin(TrafficId),
+    Traffic(TrafficId),
+    End(TrafficId),
 }
 
 impl Network {
@@ -128,11 +141,14 @@ impl Network {
             nodes: vec![],
             links: vec![],
             link_wakes: vec![],
+            link_logs: vec![],
             wakes: BinaryHeap::new(),
             sequence: 0,
             packets: Packets::default(),
             sockets: Sockets::default(),
             streams: Streams::default(),
+            sources: vec![],
+            traffic_listeners: BTreeMap::new(),
             deliveries: VecDeque::new(),
             counters: NetworkCounters::default(),
             trace: Trace::default(),
@@ -172,7 +188,7 @@ impl Network {
     /// Changes a link from `now` on.
     pub fn update_link(&mut self, link: LinkId, now: Duration, change: impl FnOnce(&mut LinkConfig)) {
         self.links[link.0 as usize].0.update(now, change);
-        self.collect_lost(link, now);
+        self.collect_dropped(link, now);
         self.schedule_link(link);
     }
 
@@ -219,6 +235,9 @@ impl Network {
             match wake {
                 Wake::Link(link) => self.run_link(link, at),
                 Wake::Stream(node, flow) => self.run_stream(node, flow, at),
+                Wake::Begin(source) => self.begin_traffic(source, at),
+                Wake::Traffic(source) => self.run_traffic(source, at),
+                Wake::End(source) => self.end_traffic(source, at),
             }
         }
     }
@@ -259,6 +278,7 @@ impl Network {
         let (size, ecn) = self.packets.size(key);
         let packet = crate::link::Packet { size, ecn, payload: key };
         if let Err((reason, packet)) = self.links[link.0 as usize].0.send(packet, now) {
+            self.log(link, packet.payload, [now, now, Duration::ZERO], (ecn, Some(reason)));
             self.discard(packet.payload, reason, now);
         }
         let to_router = !matches!(self.links[link.0 as usize].1, End::Node(_));
@@ -267,7 +287,7 @@ impl Network {
             // share in the order in which it was sent. No deeper than sites nest.
             return self.run_link(link, now);
         }
-        self.collect_lost(link, now);
+        self.collect_dropped(link, now);
         self.schedule_link(link);
     }
 
@@ -275,11 +295,13 @@ impl Network {
         if self.link_wakes[link.0 as usize] == Some(now) {
             self.link_wakes[link.0 as usize] = None;
         }
-        while let Some(Arrival { packet, copy, .. }) = self.links[link.0 as usize].0.poll_arrival(now) {
+        while let Some(Arrival { at, sent, waited, packet, copy }) = self.links[link.0 as usize].0.poll_arrival(now) {
             let mut key = packet.payload;
             if copy {
                 self.counters.duplicated += 1;
                 key = self.packets.duplicate(key);
+            } else {
+                self.log(link, key, [at, sent, waited], (packet.ecn, None));
             }
             self.packets.mark(key, packet.ecn);
             match self.links[link.0 as usize].1 {
@@ -288,13 +310,14 @@ impl Network {
                 End::Outside(site) => self.enter(site, key, now),
             }
         }
-        self.collect_lost(link, now);
+        self.collect_dropped(link, now);
         self.schedule_link(link);
     }
 
-    fn collect_lost(&mut self, link: LinkId, now: Duration) {
-        while let Some(lost) = self.links[link.0 as usize].0.poll_lost() {
-            self.discard(lost.payload, DropReason::Lost, now);
+    fn collect_dropped(&mut self, link: LinkId, now: Duration) {
+        while let Some(Dropped { at, sent, waited, reason, packet }) = self.links[link.0 as usize].0.poll_dropped() {
+            self.log(link, packet.payload, [at, sent, waited], (packet.ecn, Some(reason)));
+            self.discard(packet.payload, reason, now);
         }
     }
 

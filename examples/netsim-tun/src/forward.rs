@@ -91,8 +91,8 @@ impl Direction<'_> {
             self.refused += u64::from(self.to.write(&arrival.packet.payload).is_err());
             spare.push(arrival.packet.payload);
         }
-        while let Some(lost) = self.link.poll_lost() {
-            spare.push(lost.payload);
+        while let Some(dropped) = self.link.poll_dropped() {
+            spare.push(dropped.packet.payload);
         }
     }
 }

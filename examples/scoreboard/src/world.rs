@@ -132,8 +132,8 @@ impl World {
             while let Some(arrival) = self.links[index].poll_arrival(now) {
                 self.forward(arrival.packet, now);
             }
-            while let Some(lost) = self.links[index].poll_lost() {
-                self.lose(&lost.payload, now);
+            while let Some(dropped) = self.links[index].poll_dropped() {
+                self.lose(&dropped.packet.payload, now);
             }
             self.due[index] = self.links[index].poll_timeout().unwrap_or(Duration::MAX);
         } else if index < links + flows {

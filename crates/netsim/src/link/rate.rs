@@ -54,6 +54,20 @@ impl RateSchedule {
         Self { period: Some((period, work)), ..once }
     }
 
+    /// What this leaves of a link of a rate: that rate less this one, at each instant; zero where this one is higher.
+    pub fn beside(&self, link: Bitrate) -> Self {
+        let steps: Vec<_> = self.steps.iter().map(|(at, rate)| (*at, link.saturating_sub(*rate))).collect();
+        match self.period {
+            Some((period, _)) => Self::repeating(&steps, period),
+            None => Self::steps(&steps),
+        }
+    }
+
+    /// Whether no step is without a limit.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.steps.iter().all(|step| step.1 < Bitrate::MAX)
+    }
+
     /// The rate at an instant.
     pub fn at(&self, time: Duration) -> Bitrate {
         self.segment(time).0

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::packet::{Body, PacketKey};
 use super::{Delivery, Input, Network, NodeId};
+use crate::stream::Segment;
 use crate::{DropReason, Protocol};
 
 impl Network {
@@ -24,7 +25,11 @@ impl Network {
                 let input = Input::Datagram { ecn: packet.ecn, bytes };
                 self.deliveries.push_back(Delivery { node, flow, local, remote, input });
             }
-            Body::Segment(segment) => self.take_segment(node, (local, remote), *segment, now),
+            Body::Filler { source, length } => self.count_received(source, length),
+            Body::Segment(segment) => {
+                let segment = Segment { ecn: packet.ecn, ..*segment };
+                self.take_segment(node, (local, remote), segment, now);
+            }
         }
     }
 }

@@ -1,14 +1,15 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use plenary_wire::{DataSize, Ecn};
 
+use super::TrafficId;
 use crate::stream::Segment;
 use crate::{Protocol, Trace};
 
-const IPV4_HEADER: usize = 20;
-const IPV6_HEADER: usize = 40;
-const UDP_HEADER: usize = 8;
-const TCP_HEADER: usize = 20;
+const IPV4_HEADER: u64 = 20;
+const IPV6_HEADER: u64 = 40;
+const UDP_HEADER: u64 = 8;
+const TCP_HEADER: u64 = 20;
 
 /// Buffers kept for reuse: 1.5 MB of 1500 bytes each.
 const BUFFERS_MAX: usize = 1_024;
@@ -26,12 +27,17 @@ pub(super) struct Packet {
 pub(super) enum Body {
     Datagram(Vec<u8>),
     Segment(Box<Segment>),
+    /// A datagram of cross traffic, of which there is no more than its length.
+    Filler {
+        source: TrafficId,
+        length: DataSize,
+    },
 }
 
 impl Packet {
     pub(super) const fn protocol(&self) -> Protocol {
         match self.body {
-            Body::Datagram(_) => Protocol::Udp,
+            Body::Datagram(_) | Body::Filler { .. } => Protocol::Udp,
             Body::Segment(_) => Protocol::Tcp,
         }
     }
@@ -52,23 +58,39 @@ impl Packet {
         match &self.body {
             Body::Datagram(bytes) => trace.bytes(bytes),
             Body::Segment(segment) => {
-                let flags = u64::from(segment.syn) | u64::from(segment.fin) << 1 | u64::from(segment.rst) << 2;
-                trace.word(flags);
+                let flags = [segment.syn, segment.fin, segment.rst, segment.ece, segment.cwr];
+                trace.word(flags.into_iter().rev().fold(0, |bits, flag| bits << 1 | u64::from(flag)));
                 trace.word(segment.seq);
                 trace.word(segment.ack.unwrap_or(u64::MAX));
+                for (start, end) in segment.sack {
+                    trace.word(start);
+                    trace.word(end);
+                }
+                trace.word(segment.filler);
                 trace.bytes(&segment.data);
             }
+            Body::Filler { length, .. } => trace.word(length.as_bytes()),
         }
     }
 
     fn size(&self) -> DataSize {
-        let ip = if self.destination.is_ipv4() { IPV4_HEADER } else { IPV6_HEADER };
-        let rest = match &self.body {
-            Body::Datagram(bytes) => UDP_HEADER + bytes.len(),
-            Body::Segment(segment) => TCP_HEADER + segment.data.len(),
+        let carried = match &self.body {
+            Body::Datagram(bytes) => DataSize::from_bytes(bytes.len() as u64),
+            Body::Segment(segment) => DataSize::from_bytes(segment.length()),
+            Body::Filler { length, .. } => *length,
         };
-        DataSize::from_bytes((ip + rest) as u64)
+        headers(self.destination.ip(), self.protocol()).saturating_add(carried)
     }
+}
+
+/// What a packet to this address has before what it carries.
+pub(super) const fn headers(destination: IpAddr, protocol: Protocol) -> DataSize {
+    let ip = if destination.is_ipv4() { IPV4_HEADER } else { IPV6_HEADER };
+    let rest = match protocol {
+        Protocol::Udp => UDP_HEADER,
+        Protocol::Tcp => TCP_HEADER,
+    };
+    DataSize::from_bytes(ip + rest)
 }
 
 /// Names a packet while links carry it.

@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use plenary_wire::{Ecn, FlowId};
+use plenary_wire::{DataSize, FlowId};
 
 use super::packet::{Body, Packet};
-use super::{Delivery, Input, Network, NodeId, Wake};
+use super::{Delivery, Input, Network, NodeId, TrafficId, Wake};
 use crate::Protocol;
-use crate::stream::{Connection, Segment, StreamEvent};
+use crate::stream::{Connection, Segment, StreamConfig, StreamCounters, StreamEvent};
 
 /// How many ends of streams a network has at most, of up to 130 kB each. A SYN beyond is not answered.
 pub const STREAMS_MAX: usize = 16_384;
@@ -27,6 +27,16 @@ struct Stream {
     connection: Connection,
     /// The earliest entry of the network's wakes that is for it.
     wake: Option<Duration>,
+    traffic: Option<Carries>,
+}
+
+/// Which traffic a stream carries.
+#[derive(Debug)]
+struct Carries {
+    source: TrafficId,
+    /// Whether this is the end that sends, and what was counted of it.
+    sends: bool,
+    counted: StreamCounters,
 }
 
 impl Streams {
@@ -66,9 +76,37 @@ impl Network {
         let free = !self.streams.by_addresses.contains_key(&(node, local, remote));
         assert!(free, "{local} and {remote} are connected already");
         let flow = self.sockets.add_stream(node);
-        self.streams.insert(node, flow, Stream { local, remote, connection: Connection::connect(), wake: None });
+        let connection = Connection::connect(StreamConfig::default());
+        self.streams.insert(node, flow, Stream { local, remote, connection, wake: None, traffic: None });
         self.run_stream(node, flow, now);
         flow
+    }
+
+    /// Opens a stream of cross traffic, with all that it has to say.
+    pub(super) fn connect_filler(
+        &mut self,
+        node: NodeId,
+        (local, remote): (SocketAddr, SocketAddr),
+        (config, source): (StreamConfig, TrafficId),
+        length: u64,
+        now: Duration,
+    ) -> FlowId {
+        let local = self.claim(node, Protocol::Tcp, local);
+        let flow = self.sockets.add_stream(node);
+        let mut connection = Connection::connect(config);
+        connection.fill(length);
+        let traffic = Some(Carries { source, sends: true, counted: StreamCounters::default() });
+        self.streams.insert(node, flow, Stream { local, remote, connection, wake: None, traffic });
+        self.run_stream(node, flow, now);
+        flow
+    }
+
+    /// Ends such a stream with what it has sent.
+    pub(super) fn cut_filler(&mut self, node: NodeId, flow: FlowId, now: Duration) {
+        if let Some(stream) = self.streams.by_flow.get_mut(&(node, flow)) {
+            stream.connection.cut();
+            self.run_stream(node, flow, now);
+        }
     }
 
     /// Writes to a stream and says how many bytes it took: none if it is not open, and never more than
@@ -117,23 +155,34 @@ impl Network {
             Some(flow) => *flow,
             None if segment.rst => return,
             None => {
-                let listens = self.sockets.find(node, Protocol::Tcp, local).is_some();
-                if !segment.syn || segment.ack.is_some() || !listens {
+                let listener = self.sockets.find(node, Protocol::Tcp, local);
+                let Some(listener) = listener.filter(|_| segment.syn && segment.ack.is_none()) else {
                     let reset = Segment { rst: true, seq: segment.ack.unwrap_or(0), ..Segment::default() };
                     return self.send_segment(node, (local, remote), reset, now);
-                }
-                if self.streams.by_flow.len() >= STREAMS_MAX {
-                    return;
-                }
-                let flow = self.sockets.add_stream(node);
-                let connection = Connection::accept();
-                self.streams.insert(node, flow, Stream { local, remote, connection, wake: None });
-                return self.run_stream(node, flow, now);
+                };
+                return self.accept(node, listener, (local, remote), now);
             }
         };
         if let Some(stream) = self.streams.by_flow.get_mut(&(node, flow)) {
             stream.connection.handle_segment(segment, now);
         }
+        self.run_stream(node, flow, now);
+    }
+
+    /// A SYN has come to a listener.
+    fn accept(&mut self, node: NodeId, listener: FlowId, (local, remote): (SocketAddr, SocketAddr), now: Duration) {
+        if self.streams.by_flow.len() >= STREAMS_MAX {
+            return;
+        }
+        let flow = self.sockets.add_stream(node);
+        let (config, traffic) = match self.traffic_of_listener(node, listener) {
+            Some((config, source)) => {
+                (config, Some(Carries { source, sends: false, counted: StreamCounters::default() }))
+            }
+            None => (StreamConfig::default(), None),
+        };
+        let connection = Connection::accept(config);
+        self.streams.insert(node, flow, Stream { local, remote, connection, wake: None, traffic });
         self.run_stream(node, flow, now);
     }
 
@@ -148,8 +197,12 @@ impl Network {
         while let Some(segment) = self.next_segment(node, flow, now) {
             self.send_segment(node, (local, remote), segment, now);
         }
+        self.count_traffic(node, flow, now);
         let Some(stream) = self.streams.by_flow.get_mut(&(node, flow)) else { return };
         while let Some(event) = stream.connection.poll_event() {
+            if stream.traffic.is_some() {
+                continue;
+            }
             let input = match event {
                 StreamEvent::Connected => Input::Connected,
                 StreamEvent::Accepted => Input::Accepted,
@@ -170,6 +223,24 @@ impl Network {
         }
     }
 
+    /// What a stream of cross traffic did is counted, and its source is told of its end.
+    fn count_traffic(&mut self, node: NodeId, flow: FlowId, now: Duration) {
+        let Some(stream) = self.streams.by_flow.get_mut(&(node, flow)) else { return };
+        let Some(carries) = &mut stream.traffic else { return };
+        let source = carries.source;
+        if !carries.sends {
+            let received = DataSize::from_bytes(stream.connection.take_filler());
+            return self.count_received(source, received);
+        }
+        let counters = stream.connection.counters();
+        let since = counters.since(std::mem::replace(&mut carries.counted, counters));
+        let ended = stream.connection.is_done().then(|| stream.connection.is_complete());
+        self.count_stream(source, since, now);
+        if let Some(complete) = ended {
+            self.flow_ended(source, complete, now);
+        }
+    }
+
     fn next_segment(&mut self, node: NodeId, flow: FlowId, now: Duration) -> Option<Segment> {
         self.streams.by_flow.get_mut(&(node, flow))?.connection.poll_segment(now)
     }
@@ -181,7 +252,8 @@ impl Network {
         segment: Segment,
         now: Duration,
     ) {
+        let ecn = segment.ecn;
         let body = Body::Segment(Box::new(segment));
-        self.originate(node, Packet { source, destination, ecn: Ecn::NotEct, body }, true, now);
+        self.originate(node, Packet { source, destination, ecn, body }, true, now);
     }
 }

@@ -188,6 +188,7 @@ impl Network {
         let id = LinkId(self.links.len() as u32);
         self.links.push((Link::new(config, self.seed, u64::from(id.0)), end));
         self.link_wakes.push(None);
+        self.link_logs.push(None);
         id
     }
 

@@ -1,128 +1,108 @@
 use std::time::Duration;
 
-use super::{STREAM_SEGMENT, STREAM_WINDOW};
+use super::STREAM_SEGMENT;
+use super::cubic::Cubic;
+use super::dctcp::Dctcp;
 
-const TIMEOUT_FIRST: Duration = Duration::from_secs(1);
-const TIMEOUT_MIN: Duration = Duration::from_millis(200);
-const TIMEOUT_MAX: Duration = Duration::from_secs(4);
+const SEGMENT: u64 = STREAM_SEGMENT as u64;
 
-/// How much may be on the way (NewReno: RFC 5681, RFC 6582), and how long to wait for an answer (RFC 6298).
-#[derive(Debug)]
-pub(super) struct Congestion {
-    window: usize,
-    threshold: usize,
-    duplicates: u32,
-    /// In fast recovery: until this number is acknowledged.
-    recover: Option<u64>,
-    smoothed: Option<Duration>,
-    variance: Duration,
-    timeout: Duration,
-    /// The number whose acknowledgement gives the next sample of the round-trip time, and when it was sent.
-    timed: Option<(u64, Duration)>,
+/// How the sender of a stream shares what is there with others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Congestion {
+    /// RFC 5681 and RFC 6582, with selective acknowledgements (RFC 6675). Streams of machines use it.
+    #[default]
+    NewReno,
+    /// RFC 9438, with fast convergence and without HyStart++.
+    Cubic,
+    /// RFC 8257, the scalable one: it sends ECT(1) as RFC 9331 has it for L4S, and grows on all acknowledgements without
+    /// a mark, so that its window is two over the share of marks. Falls back to NewReno's answer where packets are lost.
+    Dctcp,
 }
 
-impl Congestion {
-    pub(super) const fn new() -> Self {
-        Self {
-            // RFC 6928: ten segments to begin with.
-            window: 10 * STREAM_SEGMENT,
-            threshold: STREAM_WINDOW,
-            duplicates: 0,
-            recover: None,
-            smoothed: None,
-            variance: Duration::ZERO,
-            timeout: TIMEOUT_FIRST,
-            timed: None,
-        }
-    }
+/// How much may be on the way.
+#[derive(Debug)]
+pub(super) struct Window {
+    bytes: u64,
+    threshold: u64,
+    /// It grows no further.
+    max: u64,
+    algorithm: Algorithm,
+}
 
-    pub(super) const fn window(&self) -> usize {
-        self.window
-    }
+#[derive(Debug)]
+enum Algorithm {
+    NewReno,
+    Cubic(Cubic),
+    Dctcp(Dctcp),
+}
 
-    pub(super) const fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
-    /// `end` has been sent for the first time.
-    pub(super) fn time(&mut self, end: u64, now: Duration) {
-        self.timed = self.timed.or(Some((end, now)));
-    }
-
-    /// What is timed may have been sent twice: no sample comes of it (Karn).
-    pub(super) const fn forget_time(&mut self) {
-        self.timed = None;
-    }
-
-    /// New data is acknowledged. Whether the next hole has to be sent again.
-    pub(super) fn on_ack(&mut self, ack: u64, acknowledged: usize, now: Duration) -> bool {
-        if let Some((_, sent)) = self.timed.take_if(|(end, _)| *end <= ack) {
-            self.sample(now.saturating_sub(sent));
-        }
-        self.duplicates = 0;
-        match self.recover {
-            Some(recover) if ack < recover => {
-                // RFC 6582 §3.2: a partial acknowledgement shows the next hole.
-                self.window = self.window.saturating_sub(acknowledged).max(STREAM_SEGMENT) + STREAM_SEGMENT;
-                true
-            }
-            Some(_) => {
-                self.recover = None;
-                self.window = self.threshold;
-                false
-            }
-            None if self.window < self.threshold => {
-                self.grow(acknowledged.min(STREAM_SEGMENT));
-                false
-            }
-            None => {
-                self.grow((STREAM_SEGMENT * STREAM_SEGMENT / self.window).max(1));
-                false
-            }
-        }
-    }
-
-    /// The same number was acknowledged again. Whether it has to be sent again.
-    pub(super) fn on_duplicate_ack(&mut self, in_flight: usize, sent: u64) -> bool {
-        self.duplicates += 1;
-        if self.recover.is_some() {
-            self.grow(STREAM_SEGMENT);
-            return false;
-        }
-        if self.duplicates < 3 {
-            return false;
-        }
-        self.threshold = (in_flight / 2).max(2 * STREAM_SEGMENT);
-        self.window = self.threshold + 3 * STREAM_SEGMENT;
-        self.recover = Some(sent);
-        true
-    }
-
-    pub(super) fn on_timeout(&mut self, in_flight: usize) {
-        self.threshold = (in_flight / 2).max(2 * STREAM_SEGMENT);
-        self.window = STREAM_SEGMENT;
-        self.duplicates = 0;
-        self.recover = None;
-        self.timed = None;
-        self.timeout = (2 * self.timeout).min(TIMEOUT_MAX);
-    }
-
-    fn grow(&mut self, bytes: usize) {
-        self.window = (self.window + bytes).min(2 * STREAM_WINDOW);
-    }
-
-    fn sample(&mut self, time: Duration) {
-        let smoothed = match self.smoothed {
-            None => {
-                self.variance = time / 2;
-                time
-            }
-            Some(smoothed) => {
-                self.variance = (3 * self.variance + smoothed.abs_diff(time)) / 4;
-                (7 * smoothed + time) / 8
-            }
+impl Window {
+    pub(super) fn new(congestion: Congestion, max: u64) -> Self {
+        let algorithm = match congestion {
+            Congestion::NewReno => Algorithm::NewReno,
+            Congestion::Cubic => Algorithm::Cubic(Cubic::default()),
+            Congestion::Dctcp => Algorithm::Dctcp(Dctcp::new()),
         };
-        self.smoothed = Some(smoothed);
-        self.timeout = (smoothed + 4 * self.variance).clamp(TIMEOUT_MIN, TIMEOUT_MAX);
+        // RFC 6928: ten segments to begin with.
+        Self { bytes: 10 * SEGMENT, threshold: u64::MAX, max, algorithm }
+    }
+
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// New data is acknowledged, and the window was what held more back.
+    pub(super) fn on_ack(&mut self, acknowledged: u64, round_trip: Duration, now: Duration) {
+        let growth = if self.bytes < self.threshold {
+            acknowledged.min(SEGMENT)
+        } else if let Algorithm::Cubic(cubic) = &mut self.algorithm {
+            cubic.growth(self.bytes, acknowledged, round_trip, now)
+        } else {
+            (SEGMENT * SEGMENT / self.bytes).max(1)
+        };
+        self.bytes = (self.bytes + growth).min(self.max);
+    }
+
+    /// A packet is lost, with so much on the way; or one is marked, once in each round trip.
+    pub(super) fn on_congestion(&mut self, flight: u64) {
+        self.threshold = self.reduced(flight);
+        self.bytes = self.threshold;
+    }
+
+    /// Nothing came for long.
+    pub(super) fn on_timeout(&mut self, flight: u64, first: bool) {
+        if first {
+            // RFC 5681 §3.1: held constant when the same segment times out again.
+            self.threshold = self.reduced(flight);
+        }
+        if let Algorithm::Cubic(cubic) = &mut self.algorithm {
+            cubic.forget();
+        }
+        self.bytes = SEGMENT;
+    }
+
+    fn reduced(&mut self, flight: u64) -> u64 {
+        // What was sent beyond a hole while that was repaired counts for the flight, but never was in the window at once.
+        let flight = flight.min(self.bytes);
+        let reduced = match &mut self.algorithm {
+            Algorithm::NewReno | Algorithm::Dctcp(_) => flight / 2,
+            Algorithm::Cubic(cubic) => cubic.reduced(self.bytes, flight),
+        };
+        reduced.max(2 * SEGMENT)
+    }
+
+    /// Whether each mark is told of, and not only that there was one.
+    pub(super) const fn counts_marks(&self) -> bool {
+        matches!(self.algorithm, Algorithm::Dctcp(_))
+    }
+
+    /// So many bytes have arrived, all marked or none. `ack` is the next number expected, `sent` the next to send.
+    pub(super) fn on_marks(&mut self, arrived: u64, marked: bool, (ack, sent): (u64, u64)) {
+        if let Algorithm::Dctcp(dctcp) = &mut self.algorithm
+            && let Some(reduced) = dctcp.on_ack(self.bytes, (arrived, marked), (ack, sent))
+        {
+            self.bytes = reduced.max(2 * SEGMENT);
+            self.threshold = self.bytes;
+        }
     }
 }

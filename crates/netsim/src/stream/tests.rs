@@ -18,8 +18,9 @@ struct Pair {
 
 impl Pair {
     fn new(lose: impl FnMut(&Segment) -> bool + 'static) -> Self {
+        let config = StreamConfig::default();
         Self {
-            ends: [Connection::connect(), Connection::accept()],
+            ends: [Connection::connect(config), Connection::accept(config)],
             wire: vec![],
             now: ms(0),
             lose: Box::new(lose),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use plenary_netsim::{
-    Arrival, DropReason, GilbertElliott, LOST_KEPT_MAX, Link, LinkConfig, Loss, Packet, Probability, QueueLimit,
-    RateSchedule, Reorder,
+    Aqm, Arrival, CoDel, DROPPED_KEPT_MAX, DropReason, DualPi2, GilbertElliott, Link, LinkConfig, Loss, Packet,
+    Probability, QueueLimit, RateSchedule, Reorder,
 };
 use plenary_wire::{Bitrate, DataSize, Ecn};
 use proptest::prelude::*;
@@ -169,12 +169,12 @@ fn packets_lost_at_one_instant_can_all_be_had_back() {
     }
     link.update(ms(2), |config| config.rate = Bitrate::MAX.into());
     assert_eq!(link.poll_arrival(ms(2)), None);
-    assert_eq!(std::iter::from_fn(|| link.poll_lost()).count(), 5_000);
+    assert_eq!(std::iter::from_fn(|| link.poll_dropped()).count(), 5_000);
     // Who doesn't ask does not keep them all.
     for number in 0..5_000 {
         link.send(packet(number, 100), ms(3)).expect("there is room");
     }
-    assert_eq!(std::iter::from_fn(|| link.poll_lost()).count(), LOST_KEPT_MAX + 1);
+    assert_eq!(std::iter::from_fn(|| link.poll_dropped()).count(), DROPPED_KEPT_MAX + 1);
 }
 
 #[test]
@@ -286,6 +286,12 @@ prop_compose! {
             (0..20_000u64).prop_map(|bytes| QueueLimit::Bytes(DataSize::from_bytes(bytes))),
             (0..500u64).prop_map(QueueLimit::ms),
         ],
+        aqm in prop_oneof![
+            Just(Aqm::DropTail),
+            (0..50u64).prop_map(|threshold| Aqm::Mark(ms(threshold))),
+            any::<bool>().prop_map(|ecn| Aqm::CoDel(CoDel { ecn, ..CoDel::default() })),
+            Just(Aqm::DualPi2(DualPi2::default())),
+        ],
         packets_max in 1..200usize,
     ) -> LinkConfig {
         LinkConfig {
@@ -296,6 +302,7 @@ prop_compose! {
             duplicate: Probability::from_percent(duplicate),
             reorder: Reorder { fraction: Probability::from_percent(reorder), extra: ms(30) },
             queue,
+            aqm,
             mtu: DataSize::from_bytes(1_500),
             packets_max,
         }

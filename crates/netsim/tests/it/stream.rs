@@ -147,7 +147,7 @@ fn streams_and_nats_are_the_same_everywhere() {
     }
     assert_eq!(received, 300_000);
     let hash = network.trace_hash();
-    assert_eq!(hash, 0xbffb_b11e_f912_1135, "0x{hash:016x}");
+    assert_eq!(hash, 0xf4e9_a420_6d6e_f4e7, "0x{hash:016x}");
 }
 
 #[test]
