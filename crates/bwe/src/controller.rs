@@ -93,7 +93,7 @@ pub struct Streams {
     /// The first target. Default: 300 kbit/s.
     pub start: Bitrate,
     /// What would be sent if the path took it: all streams at full quality, those that are paused for want of rate too.
-    /// Probing goes up to it and not beyond; at zero there is none. Default: zero.
+    /// Probing is for reaching it, and goes to twice of it at most; at zero there is none. Default: zero.
     pub demand: Bitrate,
     /// Padding may be sent up to here, to learn whether there is room. Default: zero.
     pub padding_max: Bitrate,
@@ -131,7 +131,7 @@ impl Streams {
 pub struct Route {
     /// Another number is another way.
     pub id: u32,
-    /// A rate that is known to hold there; `None` begins with [`Streams::start`].
+    /// A rate that is known to hold there; `None` begins with [`Streams::start`], or less.
     pub known: Option<Bitrate>,
 }
 

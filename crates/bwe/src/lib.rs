@@ -7,6 +7,7 @@ mod bottleneck;
 mod controller;
 mod explanation;
 mod fixed;
+pub mod gcc;
 pub mod history;
 #[cfg(feature = "interceptor")]
 mod interceptor;
@@ -21,6 +22,7 @@ mod scream;
 pub use controller::{Branch, Controller, Rates, Route, Snapshot, Streams, WrongSnapshot};
 pub use explanation::{Cause, Evidence, Explanation};
 pub use fixed::Fixed;
+pub use gcc::{Gcc, GccConfig};
 #[cfg(feature = "interceptor")]
 pub use interceptor::Estimator;
 pub use nada::{Nada, NadaConfig};

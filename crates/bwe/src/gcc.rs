@@ -1,0 +1,447 @@
+//! Google congestion control (GCC), whole: as libwebrtc runs it.
+//!
+//! [`Gcc`] puts the parts together; each has a file of its own, which names the original's that it is aligned to. This one
+//! is aligned to libwebrtc `modules/congestion_controller/goog_cc/goog_cc_network_control.cc`, signalapp/webrtc
+//! bd635df347.
+
+mod aimd;
+mod application_limit;
+mod arrivals;
+mod bayesian;
+mod config;
+mod delay_based;
+mod inter_arrival;
+mod legacy_loss;
+mod link_capacity;
+mod loss_based;
+mod number;
+mod overuse;
+mod probe_controller;
+mod probe_estimator;
+mod proof;
+mod round_trip_backoff;
+mod target;
+mod throughput;
+mod trendline;
+mod window;
+
+use std::time::{Duration, Instant};
+
+use plenary_wire::Bitrate;
+
+pub use aimd::AimdConfig;
+pub use application_limit::ApplicationLimitConfig;
+pub use bayesian::BayesianConfig;
+pub use config::GccConfig;
+pub use legacy_loss::LegacyLossConfig;
+pub use loss_based::LossBasedConfig;
+pub use overuse::OveruseConfig;
+pub use probe_controller::ProbingConfig;
+pub use round_trip_backoff::BackoffConfig;
+pub use throughput::{RobustConfig, ThroughputConfig};
+pub use trendline::{SlopeCap, TrendlineConfig};
+pub use window::{Beyond, WindowConfig};
+
+use crate::{Cause, Controller, Evidence, Explanation, Feedback, ProbeCluster, Rates, Route, SentPacket, Streams};
+use application_limit::ApplicationLimit;
+use arrivals::Arrivals;
+use delay_based::DelayBased;
+use loss_based::Phase;
+use number::{Clock, Time, bytes, duration, micros, scaled};
+use overuse::Usage;
+use probe_controller::{LimitedBy, ProbeController};
+use probe_estimator::ProbeEstimator;
+use proof::Proof;
+use target::Target;
+use throughput::Throughput;
+use window::Window;
+
+/// No target is lower inside.
+const RATE_MIN: Bitrate = Bitrate::from_kbps(5);
+/// A probe does not lower the target below this part of what arrives: it is less sure than that.
+const PROBE_FLOOR: f64 = 0.85;
+
+/// Google congestion control: rates by delay and by loss, probes, and what else limits them.
+///
+/// ECN marks and priorities change nothing. See the [module](self) for the parts.
+#[derive(Clone, Debug)]
+pub struct Gcc {
+    config: GccConfig,
+    clock: Clock,
+    streams: Streams,
+    arrivals: Arrivals,
+    throughput: Throughput,
+    delay_based: DelayBased,
+    target: Target,
+    probes: ProbeController,
+    probe_estimator: ProbeEstimator,
+    application_limit: ApplicationLimit,
+    /// The application was the limit when the last feedback came.
+    was_limited: bool,
+    /// Since when so little arrives that the rate does not rise.
+    bounded_since: Option<Time>,
+    window: Window,
+    proof: Proof,
+    /// There was transport-wide feedback.
+    has_feedback: bool,
+    round_trips: RoundTrips,
+    /// The target before what the window takes of it, and after.
+    base: Bitrate,
+    pushed_back: Bitrate,
+    rates: Rates,
+    explanation: Explanation,
+    evidence: Evidence,
+    next_timeout: Time,
+}
+
+/// From departure to feedback, without what the receiver waited, in microseconds.
+#[derive(Clone, Copy, Debug)]
+struct RoundTrips {
+    least: i64,
+    last: i64,
+}
+
+impl RoundTrips {
+    const NONE: Self = Self { least: i64::MAX, last: 0 };
+}
+
+impl Gcc {
+    /// Sends at [`Streams::start`] until it knows better.
+    #[must_use]
+    pub fn new(config: GccConfig) -> Self {
+        let streams = Streams::default();
+        let mut gcc = Self {
+            clock: Clock::default(),
+            streams,
+            arrivals: Arrivals::new(),
+            throughput: Throughput::new(&config.throughput),
+            delay_based: DelayBased::new(&config),
+            target: Target::new(&config),
+            probes: ProbeController::new(config.probing.clone()),
+            probe_estimator: ProbeEstimator::new(),
+            application_limit: ApplicationLimit::new(config.application_limit.clone()),
+            was_limited: false,
+            bounded_since: None,
+            window: Window::new(config.window.clone()),
+            proof: Proof::new(),
+            has_feedback: false,
+            round_trips: RoundTrips::NONE,
+            base: Bitrate::ZERO,
+            pushed_back: Bitrate::ZERO,
+            rates: Rates::target(streams.start),
+            explanation: Explanation { to: streams.start, ..Explanation::default() },
+            evidence: Evidence::default(),
+            next_timeout: Time::from_micros(0).plus(micros(config.interval)),
+            config,
+        };
+        let now = Time::from_micros(0);
+        gcc.set_limits();
+        gcc.begin(streams.start, Cause::Start, now);
+        gcc.publish(None, now);
+        gcc
+    }
+
+    /// The part of frames, 0 to 1, that the encoder may drop as too much is on the way: [`Beyond::DropFrames`].
+    #[must_use]
+    pub fn excess(&self) -> f64 {
+        self.window.excess(self.base, self.pushed_back)
+    }
+
+    /// What arrives in a second, as far as it is known.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<Bitrate> {
+        self.throughput.rate()
+    }
+
+    fn set_limits(&mut self) {
+        let min = self.streams.min.max(RATE_MIN);
+        self.target.set_limits(min, self.streams.max.max(min));
+        self.delay_based.aimd().set_min(min);
+    }
+
+    fn begin(&mut self, start: Bitrate, cause: Cause, now: Time) {
+        self.target.set_proven(Bitrate::MAX);
+        self.target.jump(start, cause, now);
+        if start > Bitrate::ZERO {
+            self.delay_based.aimd().set_start(self.target.rate());
+        }
+        self.probes.set_start(self.target.rate(), now);
+    }
+
+    /// What the target may rise to.
+    fn prove(&mut self, probed: Option<Bitrate>, now: Time) {
+        let mut proven = scaled(self.proof.rate(now), self.config.proven).max(probed.unwrap_or(Bitrate::ZERO));
+        if !self.has_feedback {
+            // Nothing is acknowledged: what the caller starts with is trusted.
+            proven = proven.max(self.streams.start);
+        }
+        self.target.set_proven(proven);
+    }
+
+    /// The receiver has told something, and not of packets: if it never does, this is its sign of life.
+    fn note_report(&mut self, now: Time) {
+        self.prove(None, now);
+        if !self.has_feedback {
+            self.target.backoff.add_round_trip(0, now);
+        }
+    }
+
+    fn measure_round_trips(&mut self, now: Time) -> Option<()> {
+        let packets = self.arrivals.packets();
+        let latest = packets.last()?.at;
+        let (mut longest, mut least) = (0, i64::MAX);
+        for packet in packets {
+            let round_trip = now.since(packet.sent);
+            longest = longest.max(round_trip);
+            least = least.min(round_trip.saturating_sub(latest.micros_since(packet.at)));
+        }
+        let least = least.max(0);
+        self.round_trips = RoundTrips { least: self.round_trips.least.min(least), last: least };
+        self.window.add_round_trip(longest);
+        self.target.backoff.add_round_trip(least, now);
+        Some(())
+    }
+
+    fn note_application_limit(&mut self, now: Time) -> bool {
+        let is_limited = self.application_limit.since().is_some();
+        if self.was_limited && !is_limited {
+            self.throughput.handle_limit_ended(now);
+            self.probes.handle_limit_ended(now);
+        }
+        self.was_limited = is_limited;
+        is_limited
+    }
+
+    /// What probes have shown, with the one that did last.
+    fn probed(&mut self, acknowledged: Option<Bitrate>) -> Option<(Bitrate, Cause)> {
+        let mut shown = None;
+        for packet in self.arrivals.packets() {
+            if let Some(id) = packet.probe
+                && let Some(rate) = self.probe_estimator.add(id, packet)
+            {
+                shown = Some((rate, Cause::Probe(id)));
+            }
+        }
+        let (rate, cause) = shown?;
+        let floor = acknowledged.map_or(Bitrate::ZERO, |acknowledged| scaled(acknowledged, PROBE_FLOOR));
+        Some((rate.max(floor.min(self.delay_based.last_rate())), cause))
+    }
+
+    fn limited_by(&self) -> LimitedBy {
+        if self.delay_based.usage() != Usage::Normal {
+            return LimitedBy::DelayIncreased;
+        }
+        if self.target.backoff.is_above_limit() {
+            return LimitedBy::RoundTrip;
+        }
+        match self.target.phase() {
+            Phase::Padding if self.streams.padding_max == Bitrate::ZERO => LimitedBy::LossIncreasing,
+            Phase::Decreasing | Phase::Padding => LimitedBy::Loss,
+            Phase::Increasing => LimitedBy::LossIncreasing,
+            Phase::DelayBased => LimitedBy::Delay,
+        }
+    }
+
+    /// The application sends less than it may, or less than the rate needs to rise. Without transport-wide feedback
+    /// probes show nothing.
+    fn probed_since(&self) -> Option<Time> {
+        self.application_limit.since().or(self.bounded_since).filter(|_| self.has_feedback)
+    }
+
+    /// Tells the parts what the target is, and the caller.
+    fn publish(&mut self, cause: Option<Cause>, now: Time) {
+        let base = self.target.rate();
+        if base != self.base {
+            self.base = base;
+            self.application_limit.set_target(base);
+        }
+        self.probes.set_target(base, self.limited_by(), now);
+        self.publish_rates(cause, now);
+    }
+
+    fn publish_rates(&mut self, cause: Option<Cause>, now: Time) {
+        self.pushed_back = self.window.push_back(self.base);
+        let lowered = if self.window.lowers() { self.pushed_back } else { self.base };
+        let target = self.streams.clamp(lowered);
+        let factor = if self.has_feedback { self.config.pacing } else { self.config.pacing_without_feedback };
+        let padding = match self.target.phase() {
+            Phase::Padding => self.streams.padding_max.min(target),
+            _ => Bitrate::ZERO,
+        };
+        if target != self.rates.target {
+            let cause = cause.unwrap_or_else(|| if lowered < self.base { Cause::Window } else { self.target.cause() });
+            self.explanation = Explanation {
+                cause,
+                at: self.clock.instant(now),
+                from: self.rates.target,
+                to: target,
+                evidence: Evidence { loss: Some(self.target.loss()), ..self.evidence },
+            };
+        }
+        let pacing = scaled(self.base, factor);
+        self.rates = Rates { target, pacing, padding, window: self.window.limit() };
+    }
+}
+
+impl Default for Gcc {
+    fn default() -> Self {
+        Self::new(GccConfig::default())
+    }
+}
+
+impl Controller for Gcc {
+    fn handle_sent(&mut self, packet: &SentPacket) {
+        let now = self.clock.time(packet.at);
+        self.application_limit.add(bytes(packet.size), now);
+        self.target.backoff.add_sent(now);
+        if !self.has_feedback {
+            self.proof.add(now, bytes(packet.size));
+        }
+        self.window.set_in_flight(packet.in_flight);
+        if self.window.is_open() {
+            self.publish_rates(None, now);
+        }
+    }
+
+    fn handle_feedback(&mut self, feedback: &Feedback<'_>, now: Instant) {
+        let (Some(first), Some(last)) = (feedback.packets.first(), feedback.packets.last()) else { return };
+        let span = (self.clock.time(first.sent.at), self.clock.time(last.sent.at));
+        let now = self.clock.time(now);
+        if !self.has_feedback {
+            // What left counted until here; now what arrives does.
+            (self.has_feedback, self.proof) = (true, Proof::new());
+        }
+        self.window.set_in_flight(feedback.in_flight);
+        self.arrivals.fill(feedback, &mut self.clock);
+        let has_arrivals = self.measure_round_trips(now).is_some();
+        let is_limited = self.note_application_limit(now);
+        for packet in self.arrivals.packets() {
+            self.proof.add(packet.sent, packet.total());
+        }
+        self.throughput.add(self.arrivals.packets());
+        let acknowledged = self.throughput.rate();
+        if let Some(acknowledged) = acknowledged {
+            self.target.set_acknowledged(acknowledged);
+        }
+        let probed = self.probed(acknowledged);
+        let probed_rate = probed.map(|(rate, _)| rate);
+        self.prove(probed_rate, now);
+        self.delay_based.aimd().set_application_limited(is_limited);
+        let change = self.delay_based.add(self.arrivals.packets(), acknowledged, probed_rate, now);
+        if let Some(rate) = change.rate {
+            let cause = probed.filter(|_| change.is_probe).map_or(Cause::Delay, |(_, cause)| cause);
+            if change.is_probe {
+                self.target.jump(rate, cause, now);
+            }
+            self.target.set_delay_limit(rate, cause);
+        }
+        self.target.add_feedback(feedback, span, is_limited, now);
+        self.bounded_since = self.delay_based.is_bounded().then(|| self.bounded_since.unwrap_or(now));
+        self.evidence = Evidence {
+            packets: Some((first.sent.number, last.sent.number)),
+            acknowledged,
+            delay: has_arrivals.then(|| duration(self.round_trips.last - self.round_trips.least)),
+            loss: None,
+        };
+        self.publish(None, now);
+        if change.is_probe {
+            self.probes.handle_result(now);
+        }
+        if change.has_recovered {
+            self.probes.set_limited(self.probed_since());
+            self.probes.handle_recovery(now);
+        }
+        if has_arrivals {
+            self.window.update(self.base);
+        }
+    }
+
+    fn handle_round_trip(&mut self, sample: Duration, _now: Instant) {
+        let sample = micros(sample);
+        if sample > 0 {
+            self.delay_based.aimd().set_round_trip(sample);
+            self.target.set_round_trip(sample);
+        }
+    }
+
+    fn handle_remote_limit(&mut self, limit: Option<Bitrate>, now: Instant) {
+        let now = self.clock.time(now);
+        self.note_report(now);
+        self.target.set_remote_limit(limit);
+        self.publish(None, now);
+    }
+
+    fn handle_loss(&mut self, lost: u64, expected: u64, now: Instant) {
+        let now = self.clock.time(now);
+        self.note_report(now);
+        self.target.add_loss(lost, expected, now);
+        self.publish(None, now);
+    }
+
+    fn handle_streams(&mut self, streams: &Streams, now: Instant) {
+        let now = self.clock.time(now);
+        let before = std::mem::replace(&mut self.streams, *streams);
+        self.prove(None, now);
+        self.set_limits();
+        if streams.start != before.start && !self.has_feedback {
+            self.begin(streams.start, Cause::Start, now);
+        }
+        self.publish(Some(Cause::Streams), now);
+        self.probes.set_max(streams.max, now);
+        self.probes.set_demand(streams.demand, now);
+    }
+
+    fn handle_route_change(&mut self, route: &Route, now: Instant) {
+        let now = self.clock.time(now);
+        let known = self.throughput.first_rate().unwrap_or(Bitrate::MAX);
+        let start = route.known.unwrap_or_else(|| self.streams.start.min(known));
+        self.throughput = Throughput::new(&self.config.throughput);
+        self.delay_based = DelayBased::new(&self.config);
+        self.target = Target::new(&self.config);
+        self.probe_estimator = ProbeEstimator::new();
+        self.window = Window::new(self.config.window.clone());
+        self.proof = Proof::new();
+        self.round_trips = RoundTrips::NONE;
+        (self.bounded_since, self.evidence) = (None, Evidence::default());
+        self.probes.reset(now);
+        self.set_limits();
+        self.begin(start, Cause::Route, now);
+        self.publish(Some(Cause::Route), now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        let now = self.clock.time(now);
+        if now < self.next_timeout {
+            return;
+        }
+        self.next_timeout = now.plus(micros(self.config.interval).max(1_000));
+        self.application_limit.advance(now);
+        self.prove(None, now);
+        self.target.update(now);
+        self.probes.set_limited(self.probed_since());
+        self.probes.handle_timeout(now);
+        self.window.update(self.base);
+        self.publish(None, now);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.clock.instant(self.next_timeout)
+    }
+
+    fn poll_probe(&mut self) -> Option<ProbeCluster> {
+        let cluster = self.probes.poll()?;
+        self.probe_estimator.expect(&cluster);
+        Some(cluster)
+    }
+
+    fn rates(&self) -> Rates {
+        self.rates
+    }
+
+    fn explain(&self) -> Explanation {
+        self.explanation
+    }
+}
+
+#[cfg(test)]
+mod tests;

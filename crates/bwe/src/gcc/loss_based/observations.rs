@@ -1,0 +1,194 @@
+//! Spans of time, what was sent in each, and what of it was lost.
+
+use std::collections::VecDeque;
+
+use super::LossBasedConfig;
+use crate::Feedback;
+use crate::gcc::number::{Time, bytes, micros, seconds};
+
+/// How much was sent in a span of time, in kilobytes or in packets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Observation {
+    pub(super) lost: f64,
+    pub(super) arrived: f64,
+    /// In bit/s.
+    pub(super) sending: f64,
+}
+
+impl Observation {
+    const fn total(&self) -> f64 {
+        self.lost + self.arrived
+    }
+
+    fn loss(&self) -> f64 {
+        if self.total() > 0.0 { self.lost / self.total() } else { 0.0 }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Observations {
+    counts_bytes: bool,
+    time: i64,
+    burst: f64,
+    room: usize,
+    /// The newest first.
+    latest: VecDeque<Observation>,
+    /// What each counts, the newest first.
+    weights: Vec<f64>,
+    count: u64,
+    partial: Partial,
+    /// When the last packet of the last one left.
+    last_sent: Option<Time>,
+    /// The share that is lost, without the best and the worst.
+    loss: f64,
+    /// Weighed, of all.
+    total: f64,
+}
+
+/// An observation that is being made.
+#[derive(Clone, Copy, Debug, Default)]
+struct Partial {
+    packets: u64,
+    bytes: i64,
+    lost_packets: u64,
+    lost_bytes: i64,
+    /// The first that was reported lost in it.
+    first_lost: Option<u64>,
+}
+
+impl Observations {
+    pub(super) fn new(config: &LossBasedConfig) -> Self {
+        let room = config.observations;
+        let weights = std::iter::successors(Some(1.0), |weight| Some(weight * config.weight));
+        Self {
+            counts_bytes: config.counts_bytes,
+            time: micros(config.observation_time),
+            burst: config.burst,
+            room,
+            latest: VecDeque::with_capacity(room + 1),
+            weights: weights.take(room).collect(),
+            count: 0,
+            partial: Partial::default(),
+            last_sent: None,
+            loss: 0.0,
+            total: 0.0,
+        }
+    }
+
+    /// How many there have been.
+    pub(super) const fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(super) const fn loss(&self) -> f64 {
+        self.loss
+    }
+
+    /// Weighed, how much was sent in all.
+    pub(super) const fn total(&self) -> f64 {
+        self.total
+    }
+
+    /// The newest first, and what it counts.
+    pub(super) fn weighed(&self) -> impl Iterator<Item = (&Observation, f64)> {
+        self.latest.iter().zip(self.weights.iter().copied())
+    }
+
+    /// When the last packet of an observation left, if this feedback completes one.
+    pub(super) fn add(&mut self, feedback: &Feedback<'_>, first: Time, last: Time) -> Option<Time> {
+        self.partial.add(feedback);
+        let since = last.since(*self.last_sent.get_or_insert(first));
+        if since <= 0 || since < self.time {
+            return None;
+        }
+        self.last_sent = Some(last);
+        self.push(since);
+        Some(last)
+    }
+
+    fn push(&mut self, time: i64) {
+        let partial = std::mem::take(&mut self.partial);
+        let (lost, total) = if self.counts_bytes {
+            (partial.lost_bytes as f64 / 1e3, partial.bytes as f64 / 1e3)
+        } else {
+            (partial.lost_packets as f64, partial.packets as f64)
+        };
+        let sending = partial.bytes as f64 * 8.0 / seconds(time);
+        self.latest.push_front(Observation { lost, arrived: total - lost, sending });
+        self.latest.truncate(self.room);
+        self.count += 1;
+        self.total = self.weighed().map(|(observation, weight)| weight * observation.total()).sum();
+        self.loss = if self.counts_bytes { self.trimmed_loss() } else { self.average_loss() };
+    }
+
+    fn average_loss(&self) -> f64 {
+        let lost: f64 = self.weighed().map(|(observation, weight)| weight * observation.lost).sum();
+        if self.total > 0.0 { lost / self.total } else { 0.0 }
+    }
+
+    /// Without the observations of the least and of the most loss: a spike does not count.
+    fn trimmed_loss(&self) -> f64 {
+        let (mut least, mut most) = ((1.0, 0.0, 0.0), (0.0, 0.0, 0.0));
+        let (mut lost, mut fastest) = (0.0, 0.0);
+        for (observation, weight) in self.weighed() {
+            let (weighed_lost, weighed) = (weight * observation.lost, weight * observation.total());
+            lost += weighed_lost;
+            if self.count <= 3 {
+                continue;
+            }
+            let loss = observation.loss();
+            if loss > most.0 {
+                most = (loss, weighed_lost, weighed);
+                fastest = observation.sending;
+            }
+            if loss < least.0 {
+                least = (loss, weighed_lost, weighed);
+            }
+        }
+        let rest = self.total - most.2 - least.2;
+        // Sent much faster than usual, it lost for that, and it is no spike.
+        if self.median_sending() * self.burst <= fastest || rest <= self.total * 1e-9 {
+            return if self.total > 0.0 { lost / self.total } else { 0.0 };
+        }
+        libm::fmax((lost - most.1 - least.1) / rest, 0.0)
+    }
+
+    fn median_sending(&self) -> f64 {
+        let mut rates = [0.0; 64];
+        let mut count = 0;
+        for (observation, place) in self.latest.iter().filter(|one| one.sending > 0.0).zip(&mut rates) {
+            *place = observation.sending;
+            count += 1;
+        }
+        let rates = &mut rates[..count];
+        rates.sort_unstable_by(f64::total_cmp);
+        match count {
+            0 => 0.0,
+            count if count.is_multiple_of(2) => (rates[count / 2 - 1] + rates[count / 2]) / 2.0,
+            count => rates[count / 2],
+        }
+    }
+}
+
+impl Partial {
+    fn add(&mut self, feedback: &Feedback<'_>) {
+        for report in feedback.packets {
+            let (number, size) = (report.sent.number, bytes(report.sent.size));
+            if report.is_recovered && report.arrived.is_some() {
+                // It was counted when it was reported lost: here, or in an observation that is over.
+                if self.first_lost.is_some_and(|first| number >= first) {
+                    self.lost_packets = self.lost_packets.saturating_sub(1);
+                    self.lost_bytes = (self.lost_bytes - size).max(0);
+                }
+                continue;
+            }
+            self.packets += 1;
+            self.bytes = self.bytes.saturating_add(size);
+            if report.arrived.is_none() {
+                self.lost_packets += 1;
+                self.lost_bytes = self.lost_bytes.saturating_add(size);
+                self.first_lost = Some(self.first_lost.map_or(number, |first| first.min(number)));
+            }
+        }
+    }
+}
