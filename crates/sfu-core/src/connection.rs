@@ -99,7 +99,9 @@ impl Connection {
 
     /// There is something new for this slot.
     pub(crate) fn mark(&mut self, slot: u16) {
-        self.pending.insert(slot);
+        if let Some(it) = self.slots.get(usize::from(slot)) {
+            self.pending.insert(slot, it.config.kind);
+        }
     }
 
     /// Takes a sample of the round-trip time, and tells all that go by it.

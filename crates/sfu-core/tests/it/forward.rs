@@ -1,8 +1,9 @@
 //! From one publisher to those who subscribe.
 
+use plenary_rtp::payload::Codec;
 use plenary_rtp::rtcp::{self, NackWriter, Packet as Rtcp, Pli, ReceiverReport};
-use plenary_rtp::{Packet, PacketMut, SeqNo, Ssrc};
-use plenary_sfu_core::{DropReason, Error, Event, RoomConfig};
+use plenary_rtp::{Header, Packet, PacketMut, PacketWriter, SeqNo, Ssrc};
+use plenary_sfu_core::{DropReason, Error, Event, Format, Kind, LayerConfig, Publication, RoomConfig, SlotConfig};
 
 use crate::lab::{Lab, ms};
 
@@ -183,6 +184,39 @@ fn packets_that_differ_by_a_byte_leave_as_one_run() {
     });
     let payload = 40 * sizes.iter().sum::<usize>() + 999 + 2;
     assert_eq!(reported.last(), Some((241, payload as u32)));
+}
+
+#[test]
+fn sound_leaves_before_pictures_whichever_slot_was_first() {
+    let (mut lab, mut camera) = pair();
+    let ssrc = Ssrc(3000);
+    let publication = Publication {
+        kind: Kind::Audio,
+        mid: "1".into(),
+        codec: Codec::Opus,
+        payload_type: 111,
+        rtx_payload_type: None,
+        others: Vec::new(),
+        nack: false,
+        opaque: false,
+        stream: String::new(),
+        layers: vec![LayerConfig { rid: None, ssrc: Some(ssrc), rtx_ssrc: None }],
+    };
+    let microphone = lab.sfu.publish(lab.clients[0].id, publication, lab.now).unwrap();
+    let formats = vec![Format { codec: Codec::Opus, payload_type: 111, rtx_payload_type: None }];
+    let (mid, slot) = ("a0".to_owned(), Ssrc(300));
+    let config = SlotConfig { kind: Kind::Audio, mid, ssrc: slot, rtx_ssrc: None, pair: None, formats };
+    lab.sfu.add_slot(lab.clients[1].id, config, lab.now).unwrap();
+    lab.sfu.subscribe(lab.clients[1].session, microphone, lab.now).unwrap();
+    let header = Header { payload_type: 111, ssrc, sequence_number: SeqNo(5), ..Header::default() };
+    let mut sound = Vec::new();
+    let mut writer = PacketWriter::begin(&header, &mut sound).unwrap().into_payload();
+    writer.append(&[0x78, 1, 2, 3]);
+    writer.finish();
+    let picture = camera.frame(true, &[1000; 3]);
+    send(&mut lab, picture.into_iter().chain([(5, sound)]));
+    let ssrcs: Vec<_> = lab.clients[1].rtp.iter().map(|bytes| Packet::parse(bytes).unwrap().ssrc()).collect();
+    assert_eq!(ssrcs, [slot, Ssrc(100), Ssrc(100), Ssrc(100)]);
 }
 
 #[test]
