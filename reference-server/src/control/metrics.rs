@@ -14,7 +14,9 @@ const FIGURES: [Figure; 10] = [
     ("plenary_sessions", "gauge", "Participants", |it| &it.sessions),
     ("plenary_received_datagrams_total", "counter", "Datagrams that came in", |it| &it.received),
     ("plenary_received_bytes_total", "counter", "Their bytes", |it| &it.received_bytes),
-    ("plenary_receive_errors_total", "counter", "Receptions that failed", |it| &it.receive_errors),
+    ("plenary_receive_errors_total", "counter", "Receptions that failed, and what port 0 has sent", |it| {
+        &it.receive_errors
+    }),
     ("plenary_sent_datagrams_total", "counter", "Datagrams that the kernel took", |it| &it.sent),
     ("plenary_sent_bytes_total", "counter", "Their bytes", |it| &it.sent_bytes),
     ("plenary_send_calls_total", "counter", "System calls that took them", |it| &it.calls),

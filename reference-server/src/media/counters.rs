@@ -46,6 +46,7 @@ impl Counters {
     pub(super) fn add_batch(&self, batch: Batch) {
         add(&self.received, batch.datagrams);
         add(&self.received_bytes, batch.bytes);
+        add(&self.receive_errors, batch.unanswerable);
     }
 
     pub(super) fn add_receive_error(&self) {

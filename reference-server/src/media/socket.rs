@@ -20,6 +20,11 @@ const BUFFER_BYTES: usize = 65_535;
 /// What the kernel keeps in each direction while the thread is busy; it may allow less.
 const KERNEL_BYTES: usize = 4 << 20;
 
+/// Datagrams of a run are no longer: what Ethernet takes, less a tunnel's 80 bytes and the headers of IPv6 and UDP. A kernel
+/// that is to cut off more than the link takes refuses the run, an older one by the error (`EINVAL`) of one that can cut
+/// none, and `quinn-udp` then tries no run again, for nobody: a publisher's long packets are not to bring that about.
+const RUN_SEGMENT_MAX: usize = 1500 - 80 - 48;
+
 #[derive(Debug)]
 pub(crate) struct Socket {
     socket: UdpSocket,
@@ -34,6 +39,8 @@ pub(crate) struct Socket {
 pub(crate) struct Batch {
     pub(crate) datagrams: u64,
     pub(crate) bytes: u64,
+    /// What came from port 0, beside them.
+    pub(crate) unanswerable: u64,
     /// There may be more.
     pub(crate) is_full: bool,
 }
@@ -83,6 +90,11 @@ impl Socket {
         };
         let mut batch = Batch { is_full: count == BATCH_SIZE, ..Batch::default() };
         for (buffer, meta) in buffers.iter_mut().zip(&metas).take(count) {
+            // Nobody can be answered there: the kernel would refuse it, and not try runs again.
+            if meta.addr.port() == 0 {
+                batch.unanswerable += 1;
+                continue;
+            }
             for bytes in buffer[..meta.len].chunks_mut(meta.stride.max(1)) {
                 batch.datagrams += 1;
                 batch.bytes += bytes.len() as u64;
@@ -110,6 +122,9 @@ impl Socket {
 
     /// Where the kernel does not take a run as one, its datagrams go singly.
     fn send_one(&self, transmit: &Transmit, out: &[u8]) -> Sent {
+        if transmit.segment > RUN_SEGMENT_MAX && transmit.range.len() > transmit.segment {
+            return self.send_singly(transmit, out);
+        }
         match self.send_to(transmit, transmit.bytes(out)) {
             Ok(()) => Sent::Whole(1),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Sent::Blocked,
@@ -214,6 +229,42 @@ mod tests {
         let mut sizes = |index: usize, count| received(&mut others[index], count).into_iter().map(|it| it.1).collect();
         let sizes: [Vec<usize>; 3] = [sizes(0, 3), sizes(1, 3), sizes(2, 1)];
         assert_eq!(sizes, [vec![10, 40, 50], vec![100, 100, 100], vec![30]]);
+    }
+
+    #[test]
+    fn what_port_0_sends_is_counted_and_not_handed_over() {
+        use rustix::net::{AddressFamily, SendFlags, SocketType, ipproto, sendto, socket as open};
+        let Ok(raw) = open(AddressFamily::INET, SocketType::RAW, Some(ipproto::UDP)) else {
+            eprintln!("not tested: only root may send from port 0");
+            return;
+        };
+        let mut other = socket();
+        let to = remote(&other);
+        let [high, low] = to.port().to_be_bytes();
+        // From port 0, to that port, 9 bytes in all, without a checksum (RFC 768).
+        sendto(&raw, &[0, 0, high, low, 0, 9, 0, 0, 7], SendFlags::empty(), &to).unwrap();
+        UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&[1, 2, 3], to).unwrap();
+        let (mut seen, mut unanswerable) = (Vec::new(), 0);
+        for _ in 0..1000 {
+            unanswerable += other.receive(|datagram| seen.push(datagram.bytes.to_vec())).unwrap().unanswerable;
+            if !seen.is_empty() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        assert_eq!((seen, unanswerable), (vec![vec![1, 2, 3]], 1));
+    }
+
+    #[test]
+    fn long_datagrams_are_no_run() {
+        let (one, mut other) = (socket(), socket());
+        let out = vec![7; 3 * (RUN_SEGMENT_MAX + 1)];
+        let long = transmit(&one, remote(&other), out.len(), RUN_SEGMENT_MAX + 1);
+        assert_eq!(one.send(std::slice::from_ref(&long), &out), Sent::Singly { datagrams: 3, refused: 0 });
+        let fit = transmit(&one, remote(&other), 2 * RUN_SEGMENT_MAX, RUN_SEGMENT_MAX);
+        assert_eq!(one.send(&[fit], &out), Sent::Whole(1));
+        let sizes: Vec<_> = received(&mut other, 5).into_iter().map(|it| it.1).collect();
+        assert_eq!(sizes, [vec![RUN_SEGMENT_MAX + 1; 3], vec![RUN_SEGMENT_MAX; 2]].concat());
     }
 
     #[test]
