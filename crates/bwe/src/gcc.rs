@@ -4,18 +4,18 @@
 //! is aligned to libwebrtc `modules/congestion_controller/goog_cc/goog_cc_network_control.cc`, signalapp/webrtc
 //! bd635df347.
 
-mod aimd;
+pub(crate) mod aimd;
 mod application_limit;
 mod arrivals;
 mod bayesian;
 mod config;
 mod delay_based;
-mod inter_arrival;
+pub(crate) mod inter_arrival;
 mod legacy_loss;
 mod link_capacity;
 mod loss_based;
-mod number;
-mod overuse;
+pub(crate) mod number;
+pub(crate) mod overuse;
 mod probe_controller;
 mod probe_estimator;
 mod proof;

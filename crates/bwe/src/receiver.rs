@@ -5,11 +5,16 @@
 //! was written in its RTCP.
 
 mod ccfb;
+mod clusters;
+mod incoming_rate;
+mod overuse_estimator;
+mod remb;
 mod restart;
 mod tracker;
 mod twcc;
 
 pub use self::ccfb::{CcfbConfig, CcfbGenerator, Received};
+pub use self::remb::{RembConfig, RembGenerator};
 pub use self::twcc::{TwccConfig, TwccGenerator};
 
 /// Packets that a generator does not tell of, and why.

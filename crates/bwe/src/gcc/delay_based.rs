@@ -87,7 +87,7 @@ impl DelayBased {
         let mut has_recovered = false;
         for packet in packets {
             let before = self.overuse.usage();
-            if let Some(deltas) = self.inter_arrival.add(packet.sent, packet.at, now) {
+            if let Some(deltas) = self.inter_arrival.add(packet.sent, packet.at, packet.size, now) {
                 let trend = self.trendline.add(deltas, packet.at);
                 self.overuse.update(trend, deltas.sent, packet.at);
                 has_recovered |= before == Usage::Under && self.overuse.usage() == Usage::Normal;

@@ -23,6 +23,8 @@ pub(crate) struct Deltas {
     pub(crate) sent: f64,
     /// Between their arrivals, in milliseconds.
     pub(crate) arrived: f64,
+    /// By how many bytes the later is the larger.
+    pub(crate) size: i64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -39,13 +41,14 @@ struct Group {
     first_arrival: ArrivalTime,
     last_arrival: ArrivalTime,
     reported: Time,
+    size: i64,
 }
 
 impl InterArrival {
-    /// A packet arrived, as feedback at `reported` tells. Completes a group if it begins another.
-    pub(crate) fn add(&mut self, sent: Time, arrival: ArrivalTime, reported: Time) -> Option<Deltas> {
+    /// A packet of `size` bytes arrived, as feedback at `reported` tells. Completes a group if it begins another.
+    pub(crate) fn add(&mut self, sent: Time, arrival: ArrivalTime, size: i64, reported: Time) -> Option<Deltas> {
         let Some(current) = &mut self.current else {
-            self.current = Some(Group::new(sent, arrival, reported));
+            self.current = Some(Group::new(sent, arrival, size, reported));
             return None;
         };
         if sent < current.first_sent {
@@ -55,6 +58,7 @@ impl InterArrival {
             current.last_sent = current.last_sent.max(sent);
             current.last_arrival = arrival;
             current.reported = reported;
+            current.size = current.size.saturating_add(size);
             return None;
         }
         let current = *current;
@@ -63,7 +67,7 @@ impl InterArrival {
             None => None,
         };
         self.previous = Some(current);
-        self.current = Some(Group::new(sent, arrival, reported));
+        self.current = Some(Group::new(sent, arrival, size, reported));
         deltas
     }
 
@@ -83,13 +87,14 @@ impl InterArrival {
             return None;
         }
         self.reordered = 0;
-        Some(Deltas { sent: millis(sent), arrived: millis(arrived) })
+        let size = current.size.saturating_sub(previous.size);
+        Some(Deltas { sent: millis(sent), arrived: millis(arrived), size })
     }
 }
 
 impl Group {
-    const fn new(sent: Time, arrival: ArrivalTime, reported: Time) -> Self {
-        Self { first_sent: sent, last_sent: sent, first_arrival: arrival, last_arrival: arrival, reported }
+    const fn new(sent: Time, arrival: ArrivalTime, size: i64, reported: Time) -> Self {
+        Self { first_sent: sent, last_sent: sent, first_arrival: arrival, last_arrival: arrival, reported, size }
     }
 
     fn is_over(&self, sent: Time, arrival: ArrivalTime) -> bool {
@@ -111,7 +116,8 @@ mod tests {
 
     fn add(inter_arrival: &mut InterArrival, sent_ms: i64, arrival_ms: i64) -> Option<Deltas> {
         let reported = Time::from_micros(arrival_ms * 1_000 + 50_000);
-        inter_arrival.add(Time::from_micros(sent_ms * 1_000), ArrivalTime::from_micros(arrival_ms * 1_000), reported)
+        let arrival = ArrivalTime::from_micros(arrival_ms * 1_000);
+        inter_arrival.add(Time::from_micros(sent_ms * 1_000), arrival, 1_000 + sent_ms, reported)
     }
 
     #[test]
@@ -121,10 +127,10 @@ mod tests {
         for (sent, arrival) in [(0, 100), (4, 106), (20, 120), (24, 129)] {
             assert_eq!(add(&mut groups, sent, arrival), None);
         }
-        assert_eq!(add(&mut groups, 40, 150), Some(Deltas { sent: 20.0, arrived: 23.0 }));
+        assert_eq!(add(&mut groups, 40, 150), Some(Deltas { sent: 20.0, arrived: 23.0, size: 40 }));
         // Sent before the group began: ignored.
         assert_eq!(add(&mut groups, 39, 151), None);
-        assert_eq!(add(&mut groups, 60, 170), Some(Deltas { sent: 16.0, arrived: 21.0 }));
+        assert_eq!(add(&mut groups, 60, 170), Some(Deltas { sent: 16.0, arrived: 21.0, size: -1_004 }));
     }
 
     #[test]
@@ -136,8 +142,8 @@ mod tests {
             assert_eq!(add(&mut groups, packet * 10, 140 + packet), None);
         }
         // The burst ended with what left at 40 and arrived at 144.
-        assert_eq!(add(&mut groups, 50, 151), Some(Deltas { sent: 40.0, arrived: 44.0 }));
-        assert_eq!(add(&mut groups, 60, 161), Some(Deltas { sent: 10.0, arrived: 7.0 }));
+        assert_eq!(add(&mut groups, 50, 151), Some(Deltas { sent: 40.0, arrived: 44.0, size: 3_100 }));
+        assert_eq!(add(&mut groups, 60, 161), Some(Deltas { sent: 10.0, arrived: 7.0, size: -3_050 }));
     }
 
     #[test]
@@ -160,8 +166,8 @@ mod tests {
         }
         // 5 s on at the receiver, and nothing here.
         let sent = |ms: i64| Time::from_micros(ms * 1_000);
-        groups.add(sent(30), ArrivalTime::from_micros(5_030_000), sent(130));
-        groups.add(sent(40), ArrivalTime::from_micros(5_040_000), sent(140));
+        groups.add(sent(30), ArrivalTime::from_micros(5_030_000), 0, sent(130));
+        groups.add(sent(40), ArrivalTime::from_micros(5_040_000), 0, sent(140));
         assert!(groups.previous.is_none());
         // Back again: three groups that arrive before their predecessor.
         let mut groups = InterArrival::default();
@@ -176,7 +182,7 @@ mod tests {
         let mut groups = InterArrival::default();
         for (packet, arrival) in [i64::MIN, i64::MAX, 0, i64::MIN, i64::MAX].into_iter().enumerate() {
             let at = sent(packet as i64 * 10);
-            let deltas = groups.add(at, ArrivalTime::from_micros(arrival), at);
+            let deltas = groups.add(at, ArrivalTime::from_micros(arrival), i64::MAX, at);
             assert!(deltas.is_none_or(|deltas| (0.0..3_100.0).contains(&deltas.arrived)), "{deltas:?}");
         }
     }

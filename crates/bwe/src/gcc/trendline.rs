@@ -188,7 +188,7 @@ mod tests {
         (from..from + groups)
             .map(|group| {
                 let arrival = ArrivalTime::from_micros(group * 10_000);
-                trendline.add(Deltas { sent: 10.0 - step, arrived: 10.0 }, arrival)
+                trendline.add(Deltas { sent: 10.0 - step, arrived: 10.0, size: 0 }, arrival)
             })
             .last()?
     }
@@ -247,17 +247,17 @@ mod tests {
         let mut trendline =
             Trendline::new(TrendlineConfig { groups: 10, is_sorted: true, ..TrendlineConfig::default() });
         for arrival in [5, 3, 4, 1, 2, 9, 8, 7, 6, 0] {
-            trendline.add(Deltas { sent: 0.0, arrived: 0.0 }, ArrivalTime::from_micros(arrival * 1_000));
+            trendline.add(Deltas { sent: 0.0, arrived: 0.0, size: 0 }, ArrivalTime::from_micros(arrival * 1_000));
         }
         assert!(trendline.points.iter().is_sorted_by_key(|point| point.arrival));
         for arrival in [i64::MAX, i64::MIN, 0].into_iter().cycle().take(30) {
-            let deltas = Deltas { sent: -1e300, arrived: 1e300 };
+            let deltas = Deltas { sent: -1e300, arrived: 1e300, size: 0 };
             trendline.add(deltas, ArrivalTime::from_micros(arrival));
         }
         // All at once: there is no line.
         let mut trendline = Trendline::new(TrendlineConfig::default());
         for _ in 0..40 {
-            assert_eq!(trendline.add(Deltas { sent: 1.0, arrived: 0.0 }, ArrivalTime::from_micros(7)), None);
+            assert_eq!(trendline.add(Deltas { sent: 1.0, arrived: 0.0, size: 0 }, ArrivalTime::from_micros(7)), None);
         }
     }
 }

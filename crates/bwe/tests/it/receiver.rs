@@ -2,6 +2,7 @@
 
 mod allocation;
 mod ccfb;
+mod remb;
 mod truth;
 mod twcc;
 

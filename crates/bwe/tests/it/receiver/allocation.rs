@@ -1,6 +1,11 @@
-use plenary_bwe::receiver::{CcfbConfig, CcfbGenerator, Received, TwccConfig, TwccGenerator};
+use std::time::Duration;
+
+use plenary_bwe::receiver::{
+    CcfbConfig, CcfbGenerator, Received, RembConfig, RembGenerator, TwccConfig, TwccGenerator,
+};
+use plenary_rtp::extension::AbsSendTime;
 use plenary_rtp::{NtpTime, SeqNo, Ssrc};
-use plenary_wire::Ecn;
+use plenary_wire::{DataSize, Ecn};
 
 use super::ms;
 
@@ -8,6 +13,7 @@ use super::ms;
 fn warm_generators_allocate_nothing() {
     let mut twcc = TwccGenerator::new(TwccConfig::default());
     let mut ccfb = CcfbGenerator::new(CcfbConfig::default());
+    let mut remb = RembGenerator::new(RembConfig::default());
     let mut out = Vec::with_capacity(10_000);
     let mut messages = 0;
     let mut run = |packets: std::ops::Range<u64>| {
@@ -22,7 +28,10 @@ fn warm_generators_allocate_nothing() {
             let (ssrc, seq) = (Ssrc(number as u32 % 3), SeqNo((number / 3) as u16));
             twcc.handle_packet(ssrc, SeqNo(number as u16), now);
             ccfb.handle_packet(&Received { ssrc, seq, ecn: Ecn::Ect1, marker: number.is_multiple_of(30) }, now);
+            let departure = AbsSendTime::from_ntp(NtpTime::from_unix(Duration::from_millis(number)));
+            remb.handle_packet(ssrc, departure, DataSize::from_bytes(1000), now);
             out.clear();
+            messages += u32::from(remb.write(now, 1200, &mut out));
             while twcc.write(now, 1200, &mut out) || ccfb.write(now, NtpTime(number << 22), 1200, &mut out) {
                 messages += 1;
             }

@@ -1,0 +1,7 @@
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use plenary_fuzz::Sender;
+
+// Packets leave, and feedback of RFC 8888 comes: see `Sender::act`.
+fuzz_target!(|bytes: &[u8]| Sender::new().act(11, bytes));
