@@ -12,6 +12,7 @@ const ALL = 'opus,vp8,h264,vp9,av1';
 
 export const CASES = [
   { name: 'two Chromium at 720p, layers by hand', run: two },
+  { name: 'a Firefox at 720p, layers by hand', needs: ['firefox'], run: fox },
   { name: 'leave and rejoin', run: rejoin },
   { name: 'nobody under the name of another', run: names },
   { name: 'camera and microphone off and on', run: mute },
@@ -54,16 +55,22 @@ async function goesOn(page, others) {
 }
 
 async function two({ chromium, base }, keep) {
-  const size = '1280x720';
-  const people = ['Ada', 'Grace'].map((name) => ({ browser: chromium, base, name, size }));
+  const people = ['Ada', 'Grace'].map((name) => ({ browser: chromium, base, name, size: '1280x720' }));
   const { pages: [ada, grace] } = await together(people);
   await keep(ada, 'two');
   const times = await Promise.all([climb(ada, grace, 'Ada'), climb(grace, ada, 'Grace')]);
   await turnOver(ada);
   await until('low is the other one', () => observe(grace), ({ others: { Ada: { video } } }) =>
     video.layer === 2 && video.frameWidth === 320);
-  times.push(await switched(grace, 'Ada', 'high', 1280), await switched(grace, 'Ada', 'low', 320));
+  for (const choice of ['high', 'low']) times.push((await switched(grace, 'Ada', choice, LAYERS[choice][1])).time);
   return `a layer is seen ${times.flat().join(', ')} ms after its first packet`;
+}
+
+async function fox({ chromium, firefox, base }) {
+  const sender = await enter(firefox, base, 'Fox', { size: '1280x720' });
+  const watcher = await enter(chromium, (await observe(sender)).url, 'Ada', { camera: false });
+  await until('Ada sees Fox', () => observe(watcher), (it) => hasAll(it, ['Fox']));
+  return `a layer is seen ${(await climb(sender, watcher, 'Fox')).join(', ')} ms after its first packet`;
 }
 
 /** The encoding that was the smallest is the largest from now on, and the other way round. */
@@ -85,13 +92,15 @@ async function climb(sender, watcher, name) {
   for (const choice of ['medium', 'high', 'low', 'high', 'medium', 'low']) {
     times.push(await switched(watcher, name, choice, LAYERS[choice][1]));
   }
-  assert.ok(times.every((time) => time < 500), `from the first packet to the picture: ${times.join(', ')} ms`);
-  return times;
+  const told = times.map(({ time, usual }) => `${time} (${usual})`);
+  assert.ok(times.every(({ time, usual }) => time < 500 + usual), `from the first packet to the picture: ${told} ms`);
+  return times.map(({ time }) => time);
 }
 
 /**
  * Chooses with the menu of a tile. The answer is how long after its first packet its first frame is shown: after
- * the server's word, or after the frame came, whichever was first.
+ * the server's word, or after the frame came, whichever was first. `usual` is how long the frame before it waited to be shown:
+ * where the processor is busy, all of them do.
  */
 function switched(page, name, choice, width) {
   return page.evaluate(async ([who, chosen, wide, patience]) => {
@@ -102,10 +111,12 @@ function switched(page, name, choice, width) {
     meeting.signaling.on('slot', ({ content }) => {
       if (content?.track === tile.track && content.layer !== null) told.push([performance.now(), content.timestamp]);
     });
+    let usual = 0;
     const shown = new Promise((resolve) => {
       const look = (now, frame) => {
-        if (frame.width === wide) resolve([now, frame]);
-        else tile.video.requestVideoFrameCallback(look);
+        if (frame.width === wide) return resolve([now, frame]);
+        usual = Math.round(now - frame.receiveTime);
+        return tile.video.requestVideoFrameCallback(look);
       };
       tile.video.requestVideoFrameCallback(look);
     });
@@ -113,11 +124,15 @@ function switched(page, name, choice, width) {
     tile.select.dispatchEvent(new Event('change'));
     const late = new Promise((_, reject) => { setTimeout(() => reject(new Error(`${chosen} is late`)), patience); });
     const [now, { receiveTime, rtpTimestamp }] = await Promise.race([shown, late]);
-    while (told.length === 0) await Promise.race([new Promise((resolve) => { setTimeout(resolve, 10); }), late]);
-    const [at, first] = told[0];
-    const frames = ((rtpTimestamp - first) | 0) / 3000;
-    if (told.length > 1 || frames < 0 || frames > 15) throw new Error(`${chosen} begins ${frames} frames after ${told}`);
-    return Math.round(now - Math.min(at, receiveTime));
+    const since = (first) => (rtpTimestamp - first) | 0;
+    let word;
+    // A sender may have stopped with a layer meanwhile, and begun again.
+    while (!(word = told.findLast(([, first]) => since(first) >= 0))) {
+      await Promise.race([new Promise((resolve) => { setTimeout(resolve, 10); }), late]);
+    }
+    const [at, first] = word;
+    if (since(first) > 45_000) throw new Error(`${chosen} begins ${since(first) / 90} ms after what was told`);
+    return { time: Math.round(now - Math.min(at, receiveTime)), usual };
   }, [name, choice, width, 30_000]);
 }
 

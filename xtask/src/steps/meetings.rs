@@ -5,7 +5,7 @@ use super::cargo::cargo;
 use super::{Context, Result};
 use crate::process::bounded;
 
-/// How long all meetings may take. On two idle cores they take a minute and a half.
+/// How long all meetings may take. On two idle cores they take two minutes.
 const PATIENCE: Duration = Duration::from_secs(420);
 
 /// Chromium and Firefox in meetings of reference-server; see peers/meeting.
