@@ -4,11 +4,13 @@ mod clock;
 mod driver;
 mod drops;
 mod link;
+mod link_trace;
 mod machine;
 mod nat;
 mod network;
 mod protocol;
 mod rng;
+mod rtp_log;
 mod stream;
 mod trace;
 mod traffic;
@@ -19,8 +21,13 @@ pub use driver::{
 };
 pub use drops::{DropReason, Drops};
 pub use link::{
-    Aqm, Arrival, CoDel, DROPPED_KEPT_MAX, Dropped, DualPi2, GilbertElliott, Link, LinkConfig, LinkCounters, Loss,
-    Packet, QueueLimit, RateSchedule, Reorder,
+    Aqm, Arrival, CoDel, Condition, Conditions, DROPPED_KEPT_MAX, Dropped, DualPi2, GilbertElliott, Link, LinkConfig,
+    LinkCounters, Loss, Packet, QueueLimit, RateSchedule, Reorder,
+};
+#[cfg(feature = "gym")]
+pub use link_trace::Direction;
+pub use link_trace::{
+    LinkTrace, Place, TRACE_BYTES_MAX, TRACE_RATE_MAX, TRACE_STEPS_MAX, TraceError, TraceProblem, TraceStep,
 };
 pub use machine::Machine;
 pub use nat::{Dependence, Hairpin, Nat, NatConfig, Pooling, PortPolicy, Rebind, Refresh, TcpRule};
@@ -30,6 +37,7 @@ pub use network::{
 };
 pub use protocol::Protocol;
 pub use rng::{Probability, Random};
+pub use rtp_log::RtpRecord;
 pub use stream::{Closed, Congestion, STREAM_ATTEMPTS_MAX, STREAM_BUFFER_MAX, STREAM_SEGMENT, STREAM_WINDOW};
 pub use trace::Trace;
 pub use traffic::{Cbr, OnOff, ShortTcp, Tcp, Traffic, TrafficCounters};

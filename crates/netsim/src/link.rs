@@ -2,6 +2,7 @@
 
 mod aqm;
 mod codel;
+mod conditions;
 mod dualpi2;
 mod fifo;
 mod loss;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use plenary_wire::{Bitrate, DataSize, Ecn};
 
 pub use aqm::{Aqm, CoDel, DualPi2};
+pub use conditions::{Condition, Conditions};
 pub use loss::{GilbertElliott, Loss};
 pub use queue::QueueLimit;
 pub use rate::RateSchedule;
@@ -42,6 +44,8 @@ pub struct LinkConfig {
     pub jitter: Duration,
     /// Which packets are lost on the wire. Default: none.
     pub loss: Loss,
+    /// What of the last three changes with time. Default: nothing.
+    pub conditions: Conditions,
     /// How many packets arrive twice, both at the same instant. Default: none.
     pub duplicate: Probability,
     /// Which packets are overtaken. Default: none.
@@ -64,6 +68,7 @@ impl Default for LinkConfig {
             delay: Duration::ZERO,
             jitter: Duration::ZERO,
             loss: Loss::None,
+            conditions: Conditions::default(),
             duplicate: Probability::ZERO,
             reorder: Reorder::default(),
             queue: QueueLimit::ms(300),
@@ -360,17 +365,23 @@ impl<P: Clone> Link<P> {
     }
 
     fn launch(&mut self, Sending { packet, sent, waited, .. }: Sending<P>, now: Duration) {
-        if self.loss.loses(&self.config.loss) {
+        let condition = self.config.conditions.at(now);
+        let lost = match condition.loss {
+            Some(probability) => self.loss.loses(&Loss::Random(probability)),
+            None => self.loss.loses(&self.config.loss),
+        };
+        if lost {
             let reason = DropReason::Lost;
             self.counters.drops.add(reason);
             self.dropped.push_back(Dropped { at: now, sent, waited, reason, packet });
             return;
         }
-        let mut at = now.saturating_add(self.config.delay);
-        if !self.config.jitter.is_zero() {
-            at = at.saturating_add(self.jitter.half_normal(self.config.jitter));
+        let jitter = condition.jitter.unwrap_or(self.config.jitter);
+        let mut at = now.saturating_add(condition.delay.unwrap_or(self.config.delay));
+        if !jitter.is_zero() {
+            at = at.saturating_add(self.jitter.half_normal(jitter));
         }
-        if at < self.last_arrival || !self.config.jitter.is_zero() {
+        if at < self.last_arrival || !jitter.is_zero() {
             // RFC 8868 §4.5.2: a later packet follows an earlier one when that is serialised. There the times are
             // those of first bits, here of last ones: so it is the later packet's own serialisation that counts.
             let rate = self.config.rate.at(now);

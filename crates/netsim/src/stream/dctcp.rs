@@ -40,3 +40,26 @@ impl Dctcp {
         Some((bytes as f64 * (1.0 - self.alpha / 2.0)) as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 8257 §3.3: α is the smoothed part of marked bytes, and the window is reduced by half of it, once in a round
+    /// trip.
+    #[test]
+    fn it_is_reduced_by_half_of_what_is_marked() {
+        let mut dctcp = Dctcp::new();
+        for round in 1..=200 {
+            let mut reduced = vec![];
+            for part in 0..4u64 {
+                let ack = round * 4_000 + part * 1_000;
+                reduced.extend(dctcp.on_ack(100_000, (1_000, part == 1), (ack, ack + 4_000)));
+            }
+            assert_eq!(reduced.len(), 1, "round {round}");
+            if round == 200 {
+                assert!((87_400..87_600).contains(&reduced[0]), "{reduced:?}");
+            }
+        }
+    }
+}

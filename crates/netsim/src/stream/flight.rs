@@ -146,3 +146,56 @@ impl Tally {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// Ten pieces of 100, of which the second and third are lost, and the second again.
+    #[test]
+    fn what_is_lost_twice_is_found_twice() {
+        let mut flight = Flight::default();
+        for piece in 0..10 {
+            flight.send(piece * 100, piece * 100 + 100, ms(piece));
+        }
+        let news = flight.acknowledge(100, &Sack::default(), ms(50));
+        assert_eq!((news.sample, news.arrived, news.lost), (Some(ms(50)), 100, false));
+        let sack = |end| [(300, end), (0, 0), (0, 0)];
+        assert!(!flight.acknowledge(100, &sack(400), ms(53)).lost);
+        assert!(flight.acknowledge(100, &sack(500), ms(54)).lost);
+        assert!(flight.acknowledge(100, &sack(600), ms(55)).lost);
+        assert_eq!(
+            (flight.flying(), flight.resend(ms(55)), flight.resend(ms(55))),
+            (400, Some((100, 200)), Some((200, 300)))
+        );
+        assert_eq!(flight.resend(ms(55)), None);
+        flight.send(1_000, 1_100, ms(56));
+        flight.send(1_100, 1_200, ms(56));
+        // All arrives but the second: what was sent after it, three packets, shows it.
+        assert!(!flight.acknowledge(100, &sack(1_000), ms(60)).lost);
+        assert!(!flight.acknowledge(100, &[(200, 1_000), (0, 0), (0, 0)], ms(100)).lost);
+        let news = flight.acknowledge(100, &[(200, 1_200), (0, 0), (0, 0)], ms(106));
+        assert_eq!((news.sample, news.arrived, news.lost), (Some(ms(50)), 200, true));
+        assert_eq!((flight.resend(ms(106)), flight.flying()), (Some((100, 200)), 100));
+        // What was sent again tells no time (Karn).
+        let news = flight.acknowledge(1_200, &Sack::default(), ms(150));
+        assert_eq!((news.sample, news.arrived, flight.flying()), (None, 100, 0));
+    }
+
+    #[test]
+    fn all_is_lost_and_sent_again_in_order() {
+        let mut flight = Flight::default();
+        for piece in 0..4 {
+            flight.send(piece * 100, piece * 100 + 100, ms(0));
+        }
+        flight.acknowledge(0, &[(100, 200), (0, 0), (0, 0)], ms(50));
+        flight.lose_all();
+        assert_eq!(flight.flying(), 0);
+        let again: Vec<_> = std::iter::from_fn(|| flight.resend(ms(1_000))).map(|(seq, _)| seq).collect();
+        assert_eq!(again, [0, 200, 300]);
+    }
+}

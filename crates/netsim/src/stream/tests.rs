@@ -115,6 +115,24 @@ fn a_single_loss_costs_a_round_trip_not_a_timeout() {
     assert_eq!(pair.received[1].len(), 10 * STREAM_SEGMENT);
 }
 
+/// A burst is lost, and the first of it again when it is repeated: no timer is waited for.
+#[test]
+fn a_burst_of_losses_costs_round_trips_not_a_timeout() {
+    let (mut count, mut again) = (0, 0);
+    let mut pair = Pair::new(move |segment| {
+        count += usize::from(!segment.data.is_empty());
+        again += usize::from(segment.seq == 1 + 4 * STREAM_SEGMENT as u64 && !segment.data.is_empty());
+        (5..=8).contains(&count) || (again == 2 && segment.seq == 1 + 4 * STREAM_SEGMENT as u64)
+    });
+    pair.run(ms(100));
+    pair.ends[0].write(&[7; 40 * STREAM_SEGMENT]);
+    let start = pair.now;
+    pair.run(start + ms(200));
+    assert_eq!(pair.received[1].len(), 40 * STREAM_SEGMENT);
+    let counters = pair.ends[0].counters();
+    assert_eq!((counters.timeouts, counters.resent), (0, 5));
+}
+
 #[test]
 fn the_send_buffer_is_bounded() {
     let mut pair = Pair::new(|_| true);

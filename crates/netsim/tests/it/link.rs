@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use plenary_netsim::{
-    Aqm, Arrival, CoDel, DROPPED_KEPT_MAX, DropReason, DualPi2, GilbertElliott, Link, LinkConfig, Loss, Packet,
-    Probability, QueueLimit, RateSchedule, Reorder,
+    Aqm, Arrival, CoDel, Conditions, DROPPED_KEPT_MAX, DropReason, DualPi2, GilbertElliott, Link, LinkConfig, Loss,
+    Packet, Probability, QueueLimit, RateSchedule, Reorder,
 };
 use plenary_wire::{Bitrate, DataSize, Ecn};
 use proptest::prelude::*;
@@ -299,6 +299,7 @@ prop_compose! {
             delay: ms(delay),
             jitter: ms(jitter),
             loss: Loss::percent(loss),
+            conditions: Conditions::default(),
             duplicate: Probability::from_percent(duplicate),
             reorder: Reorder { fraction: Probability::from_percent(reorder), extra: ms(30) },
             queue,
