@@ -8,6 +8,7 @@ mod reports;
 
 use std::time::Duration;
 
+use plenary_bwe::receiver::TwccGenerator;
 use plenary_rtp::Ssrc;
 use plenary_stream::{RoundTrip, Schedule};
 use plenary_transport::Transport;
@@ -23,8 +24,7 @@ pub(crate) use pending::SLOTS_MAX;
 pub(crate) use placement::Fit;
 use release::Repairs;
 pub(crate) use release::{Notes, Release};
-pub(crate) use reports::Arrivals;
-use reports::Compound;
+use reports::{Compound, twcc};
 
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -53,7 +53,8 @@ pub(crate) struct Connection {
     /// Its own name in reports.
     pub(crate) ssrc: Ssrc,
     pub(crate) round_trip: RoundTrip,
-    pub(crate) arrivals: Arrivals,
+    /// When its packets came.
+    pub(crate) twcc: TwccGenerator,
     /// Scratch, for the segments of a run.
     run: Vec<plenary_srtp::Segment>,
     compound: Compound,
@@ -85,7 +86,7 @@ impl Connection {
             schedule,
             ssrc,
             round_trip: RoundTrip::new(),
-            arrivals: Arrivals::new(ssrc),
+            twcc: twcc(ssrc),
             run: Vec::new(),
             compound: Compound::default(),
         }

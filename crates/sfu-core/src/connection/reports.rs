@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use plenary_rtp::extension::TransportSequence;
-use plenary_rtp::rtcp::{Arrival, ReportBlock, SenderReport, TwccWriter};
-use plenary_rtp::{ExtendedSeqNo, SeqUnwrapper, Ssrc};
+use plenary_bwe::receiver::{TwccConfig, TwccGenerator};
+use plenary_rtp::Ssrc;
+use plenary_rtp::rtcp::{ReportBlock, SenderReport};
 use plenary_stream::{Departure, NtpClock, ReportWriter};
 use plenary_wire::{DataSize, Ecn, Limit, Transmit};
 use slotmap::SlotMap;
@@ -20,27 +20,11 @@ const COMPOUND_MAX: usize = 1160;
 /// dozen layers.
 const SENDERS_MAX: usize = 14;
 
-/// Transport-wide feedback leaves this long after the first packet that it is on.
+/// How often transport-wide feedback leaves: what rates above 218 kb/s make it, as long as none is known.
 const FEEDBACK_INTERVAL: Duration = Duration::from_millis(50);
-
-/// Packets that feedback waits on at most: what comes beyond them is reported lost.
-const ARRIVALS_MAX: usize = 4096;
 
 /// Bytes of IP and UDP, which count as RTCP's too (RFC 3550 §6.2).
 const LOWER_LAYERS: usize = 28;
-
-/// When packets came in, by their transport-wide numbers, until the sender is told.
-#[derive(Debug)]
-pub(crate) struct Arrivals {
-    unwrapper: SeqUnwrapper,
-    /// In the order of their numbers.
-    arrivals: Vec<Arrival>,
-    /// The number behind the last that was reported.
-    base: Option<ExtendedSeqNo>,
-    writer: TwccWriter,
-    epoch: Option<Instant>,
-    due: Option<Instant>,
-}
 
 /// Scratch for the reports of one compound.
 #[derive(Debug, Default)]
@@ -51,48 +35,9 @@ pub(super) struct Compound {
     next: usize,
 }
 
-impl Arrivals {
-    pub(crate) const fn new(ssrc: Ssrc) -> Self {
-        Self {
-            unwrapper: SeqUnwrapper::new(),
-            arrivals: Vec::new(),
-            base: None,
-            writer: TwccWriter::new(ssrc, Ssrc(0)),
-            epoch: None,
-            due: None,
-        }
-    }
-
-    pub(crate) fn note(&mut self, sequence: TransportSequence, ssrc: Ssrc, now: Instant) {
-        self.writer.set_media_ssrc(ssrc);
-        let seq = self.unwrapper.unwrap(sequence.0);
-        let at = now.saturating_duration_since(*self.epoch.get_or_insert(now));
-        let base = *self.base.get_or_insert(seq);
-        if seq < base || self.arrivals.len() >= ARRIVALS_MAX {
-            return;
-        }
-        // Nearly always behind the last.
-        let index = self.arrivals.iter().rposition(|known| known.seq <= seq).map_or(0, |index| index + 1);
-        if index > 0 && self.arrivals[index - 1].seq == seq {
-            return;
-        }
-        self.arrivals.insert(index, Arrival { seq, at });
-        self.due.get_or_insert(now + FEEDBACK_INTERVAL);
-    }
-
-    /// Appends feedback if it is due and fits; the rest comes with the next datagram.
-    fn write(&mut self, now: Instant, size_max: usize, out: &mut Vec<u8>) -> bool {
-        let Some(base) = self.base.filter(|_| self.due.is_some_and(|due| due <= now)) else { return false };
-        let taken = self.writer.write(base, &self.arrivals, size_max, out).unwrap_or(0);
-        if let Some(last) = taken.checked_sub(1).and_then(|last| self.arrivals.get(last)) {
-            self.base = Some(ExtendedSeqNo(last.seq.0 + 1));
-        }
-        self.arrivals.drain(..taken);
-        if self.arrivals.is_empty() {
-            self.due = None;
-        }
-        taken > 0
-    }
+/// What tells a peer when its packets came.
+pub(super) fn twcc(sender_ssrc: Ssrc) -> TwccGenerator {
+    TwccGenerator::new(TwccConfig { sender_ssrc, interval: FEEDBACK_INTERVAL, ..TwccConfig::default() })
 }
 
 impl Connection {
@@ -101,8 +46,9 @@ impl Connection {
         if self.transport.profile().is_none() || self.transport.path().is_none() {
             return None;
         }
-        let waits = self.arrivals.due.filter(|due| *due > now);
-        if waits.is_none() && self.arrivals.due.is_some() {
+        let due = self.twcc.poll_timeout();
+        let waits = due.filter(|due| *due > now);
+        if waits.is_none() && due.is_some() {
             // From here on it is the schedule's affair, which may make it wait.
             self.schedule.request_feedback();
         }
@@ -201,6 +147,7 @@ impl Connection {
                 }
             }
         }
-        self.arrivals.write(now, room(out), out);
+        // What does not fit comes with the next datagram.
+        self.twcc.write(now, room(out), out);
     }
 }

@@ -42,9 +42,9 @@ impl Sfu {
         let connection = self.connections.get_mut(key).ok_or(DropReason::Stranger)?;
         let ids = connection.extensions;
         if ids.transport_sequence != 0
-            && let Some(Ok(sequence)) = packet.element::<TransportSequence>(ids.transport_sequence)
+            && let Some(Ok(TransportSequence(sequence))) = packet.element(ids.transport_sequence)
         {
-            connection.arrivals.note(sequence, packet.ssrc(), now);
+            connection.twcc.handle_packet(packet.ssrc(), sequence, now);
         }
         let (known, payload_type) = (connection.incoming.place(packet.ssrc()), packet.payload_type());
         let place = match known {
