@@ -6,7 +6,7 @@ use super::{Context, Result};
 use crate::process::bounded;
 
 /// How long all meetings may take. On two idle cores they take two minutes.
-const PATIENCE: Duration = Duration::from_secs(420);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Chromium and Firefox in meetings of reference-server; see peers/meeting.
 pub(super) fn run(context: &Context<'_>) -> Result {
