@@ -1,5 +1,6 @@
 //! The algorithms that take part. A new one is a line in [`ALGORITHMS`].
 
+#[cfg(feature = "peers")]
 mod interceptor;
 
 use std::time::Instant;
@@ -9,6 +10,7 @@ use plenary_wire::{Bitrate, Ecn};
 
 use crate::external::{Command, External, Failure};
 use crate::feedback::Format;
+#[cfg(feature = "peers")]
 use interceptor::Interceptor;
 
 /// An algorithm that takes part.
@@ -103,6 +105,7 @@ pub struct Setup {
 pub const ALGORITHMS: &[Algorithm] = &[
     Algorithm::new("nada", |_| Box::new(Nada::default())).over(Transport::ccfb(Ecn::Ect0)),
     Algorithm::new("scream", |_| Box::new(Scream::default())).over(Transport::ccfb(Ecn::Ect1)),
+    #[cfg(feature = "peers")]
     Algorithm::new("rtc-interceptor", |setup| Box::new(Interceptor::new(setup))),
     Algorithm::new("fixed", |_| Box::new(Fixed::new(Bitrate::from_mbps(1)))),
     Algorithm::new("oracle", |setup| Box::new(Oracle::new(setup.schedule.clone()))),

@@ -8,7 +8,7 @@ use std::{fs, io, thread};
 
 use clap::Parser;
 use plenary_scoreboard::external::Command;
-use plenary_scoreboard::{ALGORITHMS, Algorithm, Case, Entrant, Outcome, Sweep, cases, markdown};
+use plenary_scoreboard::{ALGORITHMS, Algorithm, Case, Entrant, GOLDEN_CASES, Outcome, Sweep, cases, curve, markdown};
 
 /// Runs congestion controllers through the cases of RFC 8867 and others, in virtual time, and writes a table.
 #[derive(Debug, Parser)]
@@ -28,6 +28,9 @@ struct Options {
     /// The directory that the results go to.
     #[arg(long, default_value = "target/scoreboard")]
     out: PathBuf,
+    /// Also writes the curves that the tests hold algorithms to, into this directory.
+    #[arg(long)]
+    golden: Option<PathBuf>,
     /// How many threads; without it, as many as there are cores.
     #[arg(long)]
     threads: Option<usize>,
@@ -61,6 +64,9 @@ fn start(options: &Options) -> io::Result<()> {
     fs::write(&table, markdown(&sweep, &outcomes))?;
     let page = options.out.join("index.html");
     fs::write(&page, plenary_scoreboard::page(&sweep, &outcomes))?;
+    if let Some(directory) = &options.golden {
+        write_golden(&sweep, &outcomes, directory)?;
+    }
     println!("{}\n{}", table.display(), page.display());
     failures(&sweep, &outcomes)
 }
@@ -87,6 +93,17 @@ fn command(line: &str) -> Command {
     let last = Path::new(line.split_whitespace().next_back().unwrap_or("external"));
     let name = last.file_stem().map_or_else(|| line.to_owned(), |stem| stem.to_string_lossy().into_owned());
     Command { name, line: line.to_owned(), reply_time_max: Duration::from_secs(10) }
+}
+
+/// A file for each algorithm, with its curves in the cases that are kept.
+fn write_golden(sweep: &Sweep<'_>, outcomes: &[Vec<Outcome>], directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    for (index, entrant) in sweep.entrants.iter().enumerate() {
+        let kept = sweep.cases.iter().zip(outcomes).filter(|(case, _)| GOLDEN_CASES.contains(&case.name.as_str()));
+        let curves = kept.filter_map(|(case, row)| Some(curve(case, &row[index].as_ref().ok()?.first)));
+        fs::write(directory.join(format!("{}.txt", entrant.name())), curves.collect::<String>())?;
+    }
+    Ok(())
 }
 
 /// Who failed, where and why: of each the first.

@@ -6,6 +6,15 @@ use crate::sweep::{Outcome, Sweep};
 /// The name of the algorithm that regret is reckoned against.
 const ORACLE: &str = "oracle";
 
+const HEAD: &str = "\
+# Scoreboard
+
+Congestion controllers in virtual time: what the cases and the figures are is in the README of `examples/scoreboard`. Regret is
+the share of the oracle's utility that was missed; figures are medians over the seeds. `cargo xtask scoreboard` writes this
+file, and the test command compares it.
+
+";
+
 pub(crate) const COLUMNS: [&str; 10] = [
     "algorithm",
     "regret % (worst)",
@@ -22,7 +31,8 @@ pub(crate) const COLUMNS: [&str; 10] = [
 /// All results as tables in Markdown: medians over the seeds.
 #[must_use]
 pub fn markdown(sweep: &Sweep<'_>, outcomes: &[Vec<Outcome>]) -> String {
-    let mut out = format!("# Scoreboard\n\nSeeds 1 to {}.\n", sweep.seeds);
+    let mut out = format!("{HEAD}Seeds 1 to {}, {} cases.\n\n", sweep.seeds, sweep.cases.len());
+    write_summary(&mut out, sweep, outcomes);
     for (case, outcomes) in sweep.cases.iter().zip(outcomes) {
         let _ = write!(out, "\n## {}\n\n{}\n\n", case.name, case.title);
         write_row(&mut out, &COLUMNS);
@@ -34,6 +44,41 @@ pub fn markdown(sweep: &Sweep<'_>, outcomes: &[Vec<Outcome>]) -> String {
     out
 }
 
+/// The regret of each entrant in each family of cases: means of the cases' medians.
+fn write_summary(out: &mut String, sweep: &Sweep<'_>, outcomes: &[Vec<Outcome>]) {
+    let mut families: Vec<_> = sweep.cases.iter().map(|case| family(&case.name)).collect();
+    families.dedup();
+    let _ = writeln!(out, "| regret % | {} |", families.join(" | "));
+    write_row(out, &vec!["---"; families.len() + 1]);
+    for (index, entrant) in sweep.entrants.iter().enumerate() {
+        let of = |family_name: &&str| {
+            let cases = sweep.cases.iter().zip(outcomes).filter(|(case, _)| family(&case.name) == *family_name);
+            let medians: Option<Vec<_>> = cases.map(|(_, row)| median_regret(sweep, row, index)).collect();
+            medians.map_or_else(
+                || "failed".to_owned(),
+                |all| decimal(100.0 * all.iter().sum::<f64>() / all.len() as f64, 1),
+            )
+        };
+        let _ = writeln!(out, "| {} | {} |", entrant.name(), families.iter().map(of).collect::<Vec<_>>().join(" | "));
+    }
+}
+
+/// What names of cases begin with: `8867-5` of `8867-5.1-50ms`, `mobile` of `mobile-lte`.
+fn family(name: &str) -> &str {
+    name.split_once('.').or_else(|| name.split_once('-')).map_or(name, |parts| parts.0)
+}
+
+fn median_regret(sweep: &Sweep<'_>, outcomes: &[Outcome], index: usize) -> Option<f64> {
+    let entry = outcomes[index].as_ref().ok()?;
+    Some(median(regrets(&entry.scores, best(sweep, outcomes))))
+}
+
+/// The oracle's scores.
+fn best<'a>(sweep: &Sweep<'_>, outcomes: &'a [Outcome]) -> &'a [Score] {
+    let oracle = sweep.entrants.iter().position(|one| one.name() == ORACLE);
+    oracle.and_then(|index| outcomes[index].as_ref().ok()).map_or(&[], |best| &best.scores)
+}
+
 fn write_row(out: &mut String, cells: &[impl AsRef<str>]) {
     for cell in cells {
         let _ = write!(out, "| {} ", cell.as_ref());
@@ -43,8 +88,7 @@ fn write_row(out: &mut String, cells: &[impl AsRef<str>]) {
 
 /// A row of each entrant in one case.
 pub(crate) fn rows<'a>(sweep: &'a Sweep<'_>, outcomes: &'a [Outcome]) -> impl Iterator<Item = Vec<String>> + 'a {
-    let oracle = sweep.entrants.iter().position(|one| one.name() == ORACLE);
-    let best = oracle.and_then(|index| outcomes[index].as_ref().ok()).map_or(&[][..], |best| &best.scores);
+    let best = best(sweep, outcomes);
     sweep.entrants.iter().zip(outcomes).map(move |(entrant, outcome)| {
         let mut cells = vec![entrant.name().to_owned()];
         match outcome {
@@ -118,6 +162,7 @@ mod tests {
         let expected =
             ["10.0 (20.0)", "50 / 75", "0.5 / 4.0", "0 / 0 / 0", "0", "2.00", "0.0", "", "0.00"].map(str::to_owned);
         assert_eq!(figures, expected);
+        assert_eq!(["8867-5.1-50ms", "8868-loss-1", "mobile-lte"].map(family), ["8867-5", "8868", "mobile"]);
         assert_eq!(decimal(-0.04, 1), "0.0");
         assert_eq!(median(vec![4.0, 1.0, 3.0, 2.0]), 2.0);
     }
