@@ -12,6 +12,7 @@ mod protocol;
 mod rng;
 mod rtp_log;
 mod stream;
+mod tcp_flow;
 mod trace;
 mod traffic;
 
@@ -39,6 +40,7 @@ pub use protocol::Protocol;
 pub use rng::{Probability, Random};
 pub use rtp_log::RtpRecord;
 pub use stream::{Closed, Congestion, STREAM_ATTEMPTS_MAX, STREAM_BUFFER_MAX, STREAM_SEGMENT, STREAM_WINDOW};
+pub use tcp_flow::{TcpEnd, TcpFlow, TcpSegment};
 pub use trace::Trace;
 pub use traffic::{Cbr, OnOff, ShortTcp, Tcp, Traffic, TrafficCounters};
 
