@@ -5,7 +5,7 @@ mod interceptor;
 
 use std::time::Instant;
 
-use plenary_bwe::{Controller, Fixed, Nada, Oracle, Scream, Streams};
+use plenary_bwe::{Controller, Fixed, Gcc, Nada, Oracle, Scream, Streams};
 use plenary_wire::{Bitrate, Ecn};
 
 use crate::external::{Command, External, Failure};
@@ -103,6 +103,7 @@ pub struct Setup {
 
 /// All of them, in the order of the table.
 pub const ALGORITHMS: &[Algorithm] = &[
+    Algorithm::new("gcc", |_| Box::new(Gcc::default())),
     Algorithm::new("nada", |_| Box::new(Nada::default())).over(Transport::ccfb(Ecn::Ect0)),
     Algorithm::new("scream", |_| Box::new(Scream::default())).over(Transport::ccfb(Ecn::Ect1)),
     #[cfg(feature = "peers")]

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use plenary_netsim::{Loss, QueueLimit};
+use plenary_netsim::{Aqm, Loss, QueueLimit, ShortTcp, Tcp};
 use plenary_wire::Bitrate;
 
 use crate::media::{AUDIO_RATE, VIDEO_RATE_MAX};
@@ -23,6 +23,8 @@ pub struct Case {
     pub flows: Vec<Flow>,
     /// Constant traffic in their way.
     pub background: Vec<Background>,
+    /// TCP in their way.
+    pub tcp: Vec<CrossTcp>,
 }
 
 /// A link that flows share, one way.
@@ -38,6 +40,8 @@ pub struct Bottleneck {
     pub jitter: Duration,
     /// What waits at most.
     pub queue: QueueLimit,
+    /// What keeps the queue short before it is full.
+    pub aqm: Aqm,
     /// What the wire loses.
     pub loss: Loss,
 }
@@ -71,6 +75,28 @@ pub struct Background {
     pub rate: Vec<(Duration, Bitrate)>,
 }
 
+/// Downloads over TCP.
+#[derive(Clone, Debug)]
+pub struct CrossTcp {
+    /// The links that data take.
+    pub forward: Vec<usize>,
+    /// The links that acknowledgements take.
+    pub backward: Vec<usize>,
+    /// From when to when.
+    pub span: Span,
+    /// Of which kind.
+    pub kind: Kind,
+}
+
+/// What TCP is in the way.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// One flow that never has sent everything.
+    Long(Tcp),
+    /// File after file, with pauses.
+    Short(ShortTcp),
+}
+
 impl Case {
     /// All instants at which something is different from then on, with the start and the end.
     pub(crate) fn breakpoints(&self) -> Vec<Duration> {
@@ -94,6 +120,8 @@ impl Case {
         let links = self.links.iter().filter(|link| with_traces || !link.is_trace);
         instants.extend(links.flat_map(|link| link.capacity.iter().map(|step| step.0)));
         instants.extend(self.background.iter().flat_map(|cross| cross.rate.iter().map(|step| step.0)));
+        let long = self.tcp.iter().filter(|tcp| matches!(tcp.kind, Kind::Long(_)));
+        instants.extend(long.flat_map(|tcp| [tcp.span.0, tcp.span.1]));
         for flow in &self.flows {
             instants.extend(flow.audio.iter().chain(&flow.video).flat_map(|span| [span.0, span.1]));
         }

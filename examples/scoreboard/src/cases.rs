@@ -10,7 +10,7 @@ mod rfc8869;
 
 use std::time::Duration;
 
-use plenary_netsim::{Loss, QueueLimit};
+use plenary_netsim::{Aqm, Loss, QueueLimit};
 use plenary_wire::Bitrate;
 
 use crate::case::{Bottleneck, Case, Flow};
@@ -50,7 +50,15 @@ const fn ms(ms: u64) -> Duration {
 
 /// RFC 8867 §4: drop tail of 300 ms, jitter, no loss.
 fn bottleneck(capacity: Vec<(Duration, Bitrate)>, delay: Duration) -> Bottleneck {
-    Bottleneck { capacity, is_trace: false, delay, jitter: JITTER, queue: QueueLimit::ms(300), loss: Loss::None }
+    Bottleneck {
+        capacity,
+        is_trace: false,
+        delay,
+        jitter: JITTER,
+        queue: QueueLimit::ms(300),
+        aqm: Aqm::DropTail,
+        loss: Loss::None,
+    }
 }
 
 /// A link that is wide enough for all.
@@ -68,6 +76,7 @@ fn shared(name: &str, title: &str, length: u64, capacity: Vec<(Duration, Bitrate
         is_ecn: false,
         flows,
         background: Vec::new(),
+        tcp: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use plenary_wire::Bitrate;
 
 use crate::Case;
-use crate::case::step_at;
+use crate::case::{Kind, is_within, step_at};
 
 /// What each flow would have if all was shared fairly: max-min by priority over all links, no more than it wants.
 #[derive(Clone, Debug)]
@@ -11,6 +11,9 @@ pub struct Ideal {
     /// From when on, how much each.
     steps: Vec<(Duration, Vec<f64>)>,
 }
+
+/// The priority of an ordinary flow.
+const ORDINARY: u16 = 256;
 
 impl Ideal {
     /// Of a case.
@@ -37,43 +40,63 @@ impl Ideal {
     }
 }
 
-/// A flow that still rises.
-struct Rising {
-    flow: usize,
+/// A flow that still rises: of media, or a long one of TCP, which wants all that there is.
+struct Rising<'a> {
+    index: usize,
+    links: &'a [usize],
     weight: f64,
     demand: f64,
 }
 
 fn shares(case: &Case, at: Duration) -> Vec<f64> {
     let mut free = free_capacity(case, at);
-    let mut shares = vec![0.0; case.flows.len()];
-    let mut rising: Vec<_> = case.flows.iter().enumerate().map(|(flow, spec)| rise(flow, spec, at)).collect();
-    rising.retain(|one| one.demand > 0.0);
+    let mut shares = vec![0.0; case.flows.len() + case.tcp.len()];
+    let mut rising: Vec<_> = media(case, at).chain(tcp(case, at)).collect();
     // All rise by their weights until one has what it wants or a link is full; those rest, and the others rise on.
     while !rising.is_empty() {
-        let weight_on = |link: usize| -> f64 {
-            rising.iter().filter(|one| case.flows[one.flow].forward.contains(&link)).map(|one| one.weight).sum()
-        };
+        let weight_on =
+            |link: usize| -> f64 { rising.iter().filter(|one| one.links.contains(&link)).map(|one| one.weight).sum() };
         let weights: Vec<_> = (0..free.len()).map(weight_on).collect();
         let by_link = (0..free.len()).filter(|link| weights[*link] > 0.0).map(|link| free[link] / weights[link]);
-        let by_demand = rising.iter().map(|one| (one.demand - shares[one.flow]) / one.weight);
+        let by_demand = rising.iter().map(|one| (one.demand - shares[one.index]) / one.weight);
         let step = by_link.chain(by_demand).fold(f64::INFINITY, f64::min);
         for one in &rising {
-            shares[one.flow] += step * one.weight;
+            shares[one.index] += step * one.weight;
         }
         for (free, weight) in free.iter_mut().zip(&weights) {
             *free -= step * weight;
         }
         rising.retain(|one| {
-            let is_free = case.flows[one.flow].forward.iter().all(|link| free[*link] > 1.0);
-            is_free && shares[one.flow] < one.demand - 1.0
+            let is_free = one.links.iter().all(|link| free[*link] > 1.0);
+            is_free && shares[one.index] < one.demand - 1.0
         });
     }
+    shares.truncate(case.flows.len());
     shares
 }
 
-fn rise(flow: usize, spec: &crate::case::Flow, at: Duration) -> Rising {
-    Rising { flow, weight: f64::from(spec.priority), demand: spec.demand(at).as_bps() as f64 }
+fn media(case: &Case, at: Duration) -> impl Iterator<Item = Rising<'_>> {
+    let all = case.flows.iter().enumerate().map(move |(index, flow)| Rising {
+        index,
+        links: &flow.forward,
+        weight: f64::from(flow.priority),
+        demand: flow.demand(at).as_bps() as f64,
+    });
+    all.filter(|one| one.demand > 0.0)
+}
+
+fn tcp(case: &Case, at: Duration) -> impl Iterator<Item = Rising<'_>> {
+    let long =
+        case.tcp.iter().enumerate().filter(move |(_, tcp)| {
+            matches!(tcp.kind, Kind::Long(_)) && is_within(std::slice::from_ref(&tcp.span), at)
+        });
+    let first = case.flows.len();
+    long.map(move |(index, tcp)| Rising {
+        index: first + index,
+        links: &tcp.forward,
+        weight: f64::from(ORDINARY),
+        demand: f64::INFINITY,
+    })
 }
 
 fn free_capacity(case: &Case, at: Duration) -> Vec<f64> {
@@ -82,6 +105,14 @@ fn free_capacity(case: &Case, at: Duration) -> Vec<f64> {
     for cross in &case.background {
         for link in &cross.links {
             free[*link] = (free[*link] - capacity(&cross.rate)).max(0.0);
+        }
+    }
+    for tcp in &case.tcp {
+        if let Kind::Short(short) = tcp.kind {
+            // What its files are on average, by the pauses between them.
+            let [least, most] = short.file.map(|size| size.as_bytes() as f64 * 8.0);
+            let load = (least + most) / 2.0 / short.idle.as_secs_f64();
+            tcp.forward.iter().for_each(|link| free[*link] = (free[*link] - load).max(0.0));
         }
     }
     free

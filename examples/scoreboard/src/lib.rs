@@ -3,6 +3,8 @@
 mod algorithms;
 mod case;
 mod cases;
+mod details;
+mod download;
 pub mod external;
 mod feedback;
 mod golden;
@@ -19,14 +21,15 @@ mod table;
 mod world;
 
 pub use algorithms::{ALGORITHMS, Algorithm, Entrant, Setup, Transport};
-pub use case::{Background, Bottleneck, Case, Flow, Span};
+pub use case::{Background, Bottleneck, Case, CrossTcp, Flow, Kind, Span};
 pub use cases::all as cases;
+pub use details::Details;
 pub use feedback::Format;
 pub use golden::{GOLDEN_CASES, curve, exact_curve};
 pub use ideal::Ideal;
 pub use metrics::Score;
 pub use page::page;
 pub use record::Record;
-pub use run::run;
+pub use run::{run, run_in_detail};
 pub use sweep::{Entry, Outcome, Sweep};
 pub use table::markdown;

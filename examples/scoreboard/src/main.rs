@@ -28,6 +28,9 @@ struct Options {
     /// The directory that the results go to.
     #[arg(long, default_value = "target/scoreboard")]
     out: PathBuf,
+    /// Also writes every packet and decision of the first seed, as CSV.
+    #[arg(long)]
+    csv: bool,
     /// Also writes the curves that the tests hold algorithms to, into this directory.
     #[arg(long)]
     golden: Option<PathBuf>,
@@ -56,7 +59,7 @@ fn start(options: &Options) -> io::Result<()> {
         cases.iter().for_each(|case| println!("{:28} {}", case.name, case.title));
         return Ok(());
     }
-    let sweep = Sweep { cases: &cases, entrants: &entrants, seeds: options.seeds };
+    let sweep = Sweep { cases: &cases, entrants: &entrants, seeds: options.seeds, is_detailed: options.csv };
     let threads = options.threads.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let outcomes = sweep.run(threads, &progress);
     fs::create_dir_all(&options.out)?;
@@ -64,6 +67,9 @@ fn start(options: &Options) -> io::Result<()> {
     fs::write(&table, markdown(&sweep, &outcomes))?;
     let page = options.out.join("index.html");
     fs::write(&page, plenary_scoreboard::page(&sweep, &outcomes))?;
+    if options.csv {
+        write_details(&sweep, &outcomes, &options.out.join("csv"))?;
+    }
     if let Some(directory) = &options.golden {
         write_golden(&sweep, &outcomes, directory)?;
     }
@@ -93,6 +99,20 @@ fn command(line: &str) -> Command {
     let last = Path::new(line.split_whitespace().next_back().unwrap_or("external"));
     let name = last.file_stem().map_or_else(|| line.to_owned(), |stem| stem.to_string_lossy().into_owned());
     Command { name, line: line.to_owned(), reply_time_max: Duration::from_secs(10) }
+}
+
+/// `CASE/ALGORITHM.packets.csv` and `CASE/ALGORITHM.decisions.csv`.
+fn write_details(sweep: &Sweep<'_>, outcomes: &[Vec<Outcome>], directory: &Path) -> io::Result<()> {
+    for (case, row) in sweep.cases.iter().zip(outcomes) {
+        let directory = directory.join(&case.name);
+        fs::create_dir_all(&directory)?;
+        for (entrant, outcome) in sweep.entrants.iter().zip(row) {
+            let Some(details) = outcome.as_ref().ok().and_then(|entry| entry.first.details.as_ref()) else { continue };
+            fs::write(directory.join(format!("{}.packets.csv", entrant.name())), details.packets_csv())?;
+            fs::write(directory.join(format!("{}.decisions.csv", entrant.name())), details.decisions_csv())?;
+        }
+    }
+    Ok(())
 }
 
 /// A file for each algorithm, with its curves in the cases that are kept.

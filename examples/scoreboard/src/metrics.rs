@@ -13,8 +13,8 @@ const CONVERGED_WINDOW: usize = 5;
 const CONVERGED: f64 = 0.1;
 /// The rate at which a second is worth ln 2: the least of video.
 const UTILITY_RATE: f64 = 150_000.0;
-/// How late is worth nothing: ITU-T G.114 has no conversation beyond.
-const UTILITY_LATE: f64 = 0.4;
+/// How late is worth half: between what ITU-T G.114 finds acceptable to most, and what to none.
+const UTILITY_LATE: f64 = 0.2;
 
 /// The numbers of one run. Shares are of 1, times in seconds, rates in bits per second.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +33,8 @@ pub struct Score {
     pub variation: f64,
     /// Jain's index of what flows received by what they should, in steady phases; `None` if there never were two.
     pub jain: Option<f64>,
+    /// What media had of what media and TCP received, in steady phases; `None` without TCP.
+    pub beside_tcp: Option<f64>,
     /// Feedback, of what was sent.
     pub feedback: f64,
     /// What it was worth: see the README.
@@ -60,6 +62,7 @@ impl Score {
             loss: share(bins().map(|bin| f64::from(bin.packets_lost)), bins().map(|bin| f64::from(bin.packets_sent))),
             variation: variation(record, &ideal, &phases),
             jain: jain(record, &ideal, &phases),
+            beside_tcp: beside_tcp(record, &ideal, &phases),
             feedback: feedback as f64 / sent.max(1) as f64,
             utility: record.flows.iter().map(utility).sum(),
         }
@@ -168,6 +171,16 @@ fn jain(record: &Record, ideal: &Ideal, phases: &[Span]) -> Option<f64> {
     (weight > 0.0).then(|| sum / weight)
 }
 
+fn beside_tcp(record: &Record, ideal: &Ideal, phases: &[Span]) -> Option<f64> {
+    let (mut media, mut tcp) = (0.0, 0.0);
+    for (span, _) in steady(record.flows.len(), ideal, phases) {
+        media += record.flows.iter().map(|flow| bits(bins_of(flow, span), |bin| bin.received)).sum::<f64>();
+        let bins = record.tcp.iter().flat_map(|bins| bins.get(index_of(span.0)..index_of(span.1)).unwrap_or_default());
+        tcp += bins.map(|bin| bin.as_bytes() as f64 * 8.0).sum::<f64>();
+    }
+    (!record.tcp.is_empty() && tcp > 0.0).then(|| media / (media + tcp))
+}
+
 /// RFC 8868 §3.2 and Jain's report of 1984: one if all are equal, 1/n if one has all.
 fn jains_index(values: &[f64]) -> f64 {
     let sum: f64 = values.iter().sum();
@@ -175,8 +188,8 @@ fn jains_index(values: &[f64]) -> f64 {
     if squares > 0.0 { sum * sum / (values.len() as f64 * squares) } else { 0.0 }
 }
 
-/// Each second is worth ln(1 + r / 150 kbit/s) × (1 − d / 400 ms, or nothing) × (1 − l): what arrived and was not padding,
-/// the longest that it was late, the share that was lost.
+/// Each second is worth ln(1 + r / 150 kbit/s) × (1 − l) / (1 + (d / 200 ms)²): what arrived and was not padding, the share
+/// that was lost, the longest that it was late.
 fn utility(flow: &FlowRecord) -> f64 {
     flow.bins
         .chunks(10)
@@ -185,7 +198,8 @@ fn utility(flow: &FlowRecord) -> f64 {
             let late = second.iter().map(|bin| bin.late).max().unwrap_or_default().as_secs_f64();
             let lost = |bin: &Bin| f64::from(bin.packets_lost);
             let loss = share(second.iter().map(lost), second.iter().map(|bin| f64::from(bin.packets_sent)));
-            libm::log(1.0 + rate / UTILITY_RATE) * (1.0 - late / UTILITY_LATE).max(0.0) * (1.0 - loss).max(0.0)
+            let late = late / UTILITY_LATE;
+            libm::log(1.0 + rate / UTILITY_RATE) * (1.0 - loss).max(0.0) / (1.0 + late * late)
         })
         .sum()
 }

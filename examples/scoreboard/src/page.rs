@@ -63,7 +63,16 @@ fn run_value(record: &Record) -> Value {
     json!({
         "flows": record.flows.iter().map(flow_value).collect::<Vec<_>>(),
         "queue": queue,
+        "tcp": tcp_points(record),
     })
+}
+
+/// All sources together, kbit/s; nothing if there are none.
+fn tcp_points(record: &Record) -> Vec<u64> {
+    let bins = record.tcp.first().map_or(0, Vec::len);
+    let bits = |bin: usize| record.tcp.iter().map(|source| source[bin].as_bytes() * 8).sum::<u64>();
+    let bits: Vec<_> = (0..bins).map(bits).collect();
+    bits.chunks(POINT).map(|part| part.iter().sum::<u64>() / (part.len() as u64 * BIN.as_millis() as u64)).collect()
 }
 
 fn flow_value(flow: &FlowRecord) -> Value {

@@ -2,6 +2,9 @@ use std::time::Duration;
 
 use plenary_wire::{Bitrate, DataSize};
 
+use crate::case::Case;
+use crate::details::Details;
+
 /// What is counted together: the grain of all rates.
 pub(crate) const BIN: Duration = Duration::from_millis(100);
 
@@ -10,8 +13,12 @@ pub(crate) const BIN: Duration = Duration::from_millis(100);
 pub struct Record {
     /// Of each flow.
     pub(crate) flows: Vec<FlowRecord>,
-    /// Of each link, in each bin, the longest queue.
+    /// Of each link, in each bin, the longest that a packet waited of those that came then.
     pub(crate) queues: Vec<Vec<Duration>>,
+    /// Of each source of TCP, in each bin, what arrived in order and once.
+    pub(crate) tcp: Vec<Vec<DataSize>>,
+    /// Each packet and decision, if they were asked for.
+    pub details: Option<Details>,
 }
 
 /// What became of one flow.
@@ -41,19 +48,30 @@ pub(crate) struct Bin {
 }
 
 impl Record {
-    pub(crate) fn new(flows: usize, links: usize, length: Duration) -> Self {
-        let bins = length.as_nanos().div_ceil(BIN.as_nanos()) as usize;
+    pub(crate) fn new(case: &Case) -> Self {
+        let bins = case.length.as_nanos().div_ceil(BIN.as_nanos()) as usize;
         let flow = FlowRecord {
             bins: vec![Bin::default(); bins],
             waits: Vec::new(),
             frames: Vec::new(),
             feedback: DataSize::ZERO,
         };
-        Self { flows: vec![flow; flows], queues: vec![vec![Duration::ZERO; bins]; links] }
+        Self {
+            flows: vec![flow; case.flows.len()],
+            queues: vec![vec![Duration::ZERO; bins]; case.links.len()],
+            tcp: vec![vec![DataSize::ZERO; bins]; case.tcp.len()],
+            details: None,
+        }
     }
 
     pub(crate) fn bin(&mut self, flow: usize, now: Duration) -> &mut Bin {
         let bins = &mut self.flows[flow].bins;
+        let last = bins.len() - 1;
+        &mut bins[index_of(now).min(last)]
+    }
+
+    pub(crate) fn tcp(&mut self, source: usize, now: Duration) -> &mut DataSize {
+        let bins = &mut self.tcp[source];
         let last = bins.len() - 1;
         &mut bins[index_of(now).min(last)]
     }

@@ -18,6 +18,24 @@ use crate::world::World;
 ///
 /// What went wrong with an external estimator.
 pub fn run(case: &Case, entrant: &Entrant, seed: u64) -> Result<Record, external::Error> {
+    run_world(case, entrant, seed, World::run)
+}
+
+/// The same, with every packet and decision.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_in_detail(case: &Case, entrant: &Entrant, seed: u64) -> Result<Record, external::Error> {
+    run_world(case, entrant, seed, |world| world.in_detail().run())
+}
+
+fn run_world(
+    case: &Case,
+    entrant: &Entrant,
+    seed: u64,
+    go: impl FnOnce(World) -> Record,
+) -> Result<Record, external::Error> {
     let now = base();
     let failure = Failure::default();
     let ideal = Ideal::of(case);
@@ -29,6 +47,6 @@ pub fn run(case: &Case, entrant: &Entrant, seed: u64) -> Result<Record, external
         let schedule = schedule.map(|(at, rate)| (early(at), rate)).collect();
         entrant.make(&Setup { now, streams: streams_of(flow, Duration::ZERO), schedule }, &failure)
     });
-    let record = World::new(case, controllers.collect(), entrant.transport(), now, seed).run();
+    let record = go(World::new(case, controllers.collect(), entrant.transport(), now, seed));
     failure.take().map_or(Ok(record), Err)
 }

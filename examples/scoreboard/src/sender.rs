@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use plenary_bwe::history::{self, History};
-use plenary_bwe::{Controller, Purpose, Rates, Streams};
+use plenary_bwe::{Cause, Controller, Purpose, Rates, Streams};
 use plenary_netsim::Random;
 use plenary_rtp::{SeqNo, Ssrc};
 use plenary_wire::{Bitrate, DataSize, Ecn};
@@ -23,6 +23,7 @@ pub(crate) struct Sender {
     history: History,
     controller: Box<dyn Controller>,
     rates: Rates,
+    rates_told: Option<Rates>,
     ecn: Ecn,
     /// The next sequence number of each purpose.
     numbers: [u16; 4],
@@ -89,6 +90,7 @@ impl Sender {
             history: History::new(history::Config::default()).expect("the defaults are in range"),
             controller,
             rates,
+            rates_told: None,
             ecn,
             numbers: [0; 4],
             round_trip_due: Duration::ZERO,
@@ -98,6 +100,12 @@ impl Sender {
 
     pub(crate) const fn target(&self) -> Bitrate {
         self.rates.target
+    }
+
+    /// The rates, and why, if they are others than when this was last asked.
+    pub(crate) fn poll_decision(&mut self) -> Option<(Rates, Cause)> {
+        let is_new = self.rates_told.replace(self.rates) != Some(self.rates);
+        is_new.then(|| (self.rates, self.controller.explain().cause))
     }
 
     pub(crate) fn poll_timeout(&self) -> Duration {

@@ -7,7 +7,7 @@ use crate::case::Case;
 use crate::external;
 use crate::metrics::Score;
 use crate::record::Record;
-use crate::run::run;
+use crate::run::{run, run_in_detail};
 
 /// What takes part: each case with each algorithm and each seed.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,8 @@ pub struct Sweep<'a> {
     pub entrants: &'a [Entrant],
     /// From one to this.
     pub seeds: u64,
+    /// Whether the first seed's record has every packet and decision.
+    pub is_detailed: bool,
 }
 
 /// All seeds of a case and an algorithm.
@@ -69,7 +71,7 @@ impl Sweep<'_> {
     fn entry(&self, index: usize) -> Outcome {
         let case = &self.cases[index / self.entrants.len()];
         let entrant = &self.entrants[index % self.entrants.len()];
-        let first = run(case, entrant, 1)?;
+        let first = if self.is_detailed { run_in_detail(case, entrant, 1)? } else { run(case, entrant, 1)? };
         let mut scores = vec![Score::of(case, &first)];
         for seed in 2..=self.seeds {
             scores.push(Score::of(case, &run(case, entrant, seed)?));

@@ -15,7 +15,7 @@ file, and the test command compares it.
 
 ";
 
-pub(crate) const COLUMNS: [&str; 10] = [
+pub(crate) const COLUMNS: [&str; 11] = [
     "algorithm",
     "regret % (worst)",
     "use by phase %",
@@ -25,6 +25,7 @@ pub(crate) const COLUMNS: [&str; 10] = [
     "loss %",
     "varies %",
     "Jain",
+    "share with TCP %",
     "feedback %",
 ];
 
@@ -105,13 +106,16 @@ fn regrets(scores: &[Score], best: &[Score]) -> Vec<f64> {
     scores.iter().zip(best).map(|(score, best)| 1.0 - score.utility / best.utility).collect()
 }
 
-fn figures(scores: &[Score], regrets: &[f64]) -> [String; 9] {
+fn figures(scores: &[Score], regrets: &[f64]) -> [String; 10] {
     let of = |get: &dyn Fn(&Score) -> f64| median(scores.iter().map(get).collect());
     let count = |get: &dyn Fn(&Score) -> usize| scores.first().map_or(0, get);
     let phases = 0..count(&|score| score.utilisation.len());
     let settled = 0..count(&|score| score.convergence.len());
     let seconds = settled.map(|index| of(&|score| score.convergence[index].unwrap_or(f64::INFINITY)));
-    let has_jain = scores.iter().all(|score| score.jain.is_some());
+    let optional = |get: fn(&Score) -> Option<f64>, scale: f64, places| {
+        let values: Option<Vec<_>> = scores.iter().map(get).collect();
+        values.map_or_else(String::new, |values| decimal(scale * median(values), places))
+    };
     let worst = regrets.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     [
         format!("{} ({})", decimal(100.0 * median(regrets.to_vec()), 1), decimal(100.0 * worst, 1)),
@@ -121,7 +125,8 @@ fn figures(scores: &[Score], regrets: &[f64]) -> [String; 9] {
         decimal(1e3 * of(&|score| score.frame), 0),
         decimal(100.0 * of(&|score| score.loss), 2),
         decimal(100.0 * of(&|score| score.variation), 1),
-        if has_jain { decimal(of(&|score| score.jain.unwrap_or(0.0)), 3) } else { String::new() },
+        optional(|score| score.jain, 1.0, 3),
+        optional(|score| score.beside_tcp, 100.0, 0),
         decimal(100.0 * of(&|score| score.feedback), 2),
     ]
 }
@@ -160,7 +165,7 @@ mod tests {
         let best = [score(0.0, None, 100.0), score(0.0, None, 100.0), score(0.0, None, 100.0)];
         let figures = figures(&scores, &regrets(&scores, &best));
         let expected =
-            ["10.0 (20.0)", "50 / 75", "0.5 / 4.0", "0 / 0 / 0", "0", "2.00", "0.0", "", "0.00"].map(str::to_owned);
+            ["10.0 (20.0)", "50 / 75", "0.5 / 4.0", "0 / 0 / 0", "0", "2.00", "0.0", "", "", "0.00"].map(str::to_owned);
         assert_eq!(figures, expected);
         assert_eq!(["8867-5.1-50ms", "8868-loss-1", "mobile-lte"].map(family), ["8867-5", "8868", "mobile"]);
         assert_eq!(decimal(-0.04, 1), "0.0");

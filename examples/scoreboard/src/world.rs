@@ -1,12 +1,14 @@
 use std::time::{Duration, Instant};
 
 use plenary_bwe::{Controller, Purpose};
-use plenary_netsim::{Link, LinkConfig, Packet, Random, RateSchedule};
+use plenary_netsim::{Link, LinkConfig, Packet, Random, RateSchedule, TcpEnd};
 use plenary_wire::{Bitrate, DataSize, Ecn};
 
 use crate::Case;
 use crate::algorithms::Transport;
 use crate::case::{Background, Bottleneck, step_at};
+use crate::details::{Decision, Details, PacketSeen};
+use crate::download::{Download, Piece};
 use crate::feedback::{Message, Reporter};
 use crate::media::PACKET_MAX;
 use crate::record::Record;
@@ -14,6 +16,7 @@ use crate::sender::{Departure, Sender};
 
 /// Labels of chance: links have their index.
 const ENCODERS: u64 = 1_000;
+const DOWNLOADS: u64 = 2_000;
 
 /// A case that runs: links, senders, receivers and background traffic, and the time.
 ///
@@ -25,7 +28,10 @@ pub(crate) struct World {
     routes: Vec<Route>,
     flows: Vec<End>,
     background: Vec<Source>,
-    /// When what next has something to do: links, then senders, receivers and sources.
+    downloads: Vec<Download>,
+    /// The first route of the first download.
+    download_routes: usize,
+    /// When what next has something to do: links, then senders, receivers, sources and downloads.
     due: Vec<Duration>,
     record: Record,
     length: Duration,
@@ -51,6 +57,7 @@ struct Route {
 enum Destination {
     Receiver(usize),
     Sender(usize),
+    Download,
     Nobody,
 }
 
@@ -68,6 +75,7 @@ enum Body {
     Media(Departure),
     Feedback(Message),
     Background,
+    Tcp(usize, Piece),
 }
 
 /// Packets of the greatest size at even distances.
@@ -106,12 +114,35 @@ impl World {
             let reporter = Reporter::new(transport.format, base);
             flows.push(End { sender, reporter, path: case.path_of(spec) });
         }
-        let background = case.background.iter().map(|cross| source_of(cross, &mut routes)).collect();
+        let background: Vec<_> = case.background.iter().map(|cross| source_of(cross, &mut routes)).collect();
+        let download_routes = routes.len();
+        for tcp in &case.tcp {
+            for links in [&tcp.forward, &tcp.backward] {
+                routes.push(Route { links: links.clone(), to: Destination::Download });
+            }
+        }
+        let random = |index| Random::new(seed, DOWNLOADS + index as u64);
+        let downloads = case.tcp.iter().enumerate().map(|(index, spec)| Download::new(spec, random(index)));
         let links: Vec<_> =
             links.into_iter().enumerate().map(|(label, config)| Link::new(config, seed, label as u64)).collect();
-        let record = Record::new(flows.len(), case.links.len(), case.length);
-        let due = vec![Duration::ZERO; links.len() + 2 * flows.len() + case.background.len()];
-        Self { links, routes, flows, background, due, record, length: case.length }
+        let due = vec![Duration::ZERO; links.len() + 2 * flows.len() + background.len() + case.tcp.len()];
+        Self {
+            links,
+            routes,
+            flows,
+            background,
+            downloads: downloads.collect(),
+            download_routes,
+            due,
+            record: Record::new(case),
+            length: case.length,
+        }
+    }
+
+    /// The same, and keeps every packet and decision.
+    pub(crate) fn in_detail(mut self) -> Self {
+        self.record.details = Some(Details::default());
+        self
     }
 
     /// Until the end of the case.
@@ -127,22 +158,46 @@ impl World {
     }
 
     fn wake(&mut self, index: usize, now: Duration) {
-        let (links, flows) = (self.links.len(), self.flows.len());
+        let (links, flows, sources) = (self.links.len(), self.flows.len(), self.background.len());
         if index < links {
-            while let Some(arrival) = self.links[index].poll_arrival(now) {
-                self.forward(arrival.packet, now);
-            }
-            while let Some(dropped) = self.links[index].poll_dropped() {
-                self.lose(&dropped.packet.payload, now);
-            }
-            self.due[index] = self.links[index].poll_timeout().unwrap_or(Duration::MAX);
+            self.wake_link(index, now);
         } else if index < links + flows {
             self.wake_sender(index - links, now);
         } else if index < links + 2 * flows {
             self.wake_receiver(index - links - flows, now);
-        } else {
+        } else if index < links + 2 * flows + sources {
             self.wake_source(index - links - 2 * flows, now);
+        } else {
+            let download = index - links - 2 * flows - sources;
+            self.downloads[download].handle_timeout(now);
+            self.drain_download(download, now);
         }
+    }
+
+    fn wake_link(&mut self, index: usize, now: Duration) {
+        while let Some(arrival) = self.links[index].poll_arrival(now) {
+            let mut packet = arrival.packet;
+            packet.payload.waited += arrival.waited;
+            self.record.queue(index, arrival.waited, arrival.sent);
+            // To the next link of its way, or to whom it is for.
+            packet.payload.hop += 1;
+            self.send(packet, now);
+        }
+        while let Some(dropped) = self.links[index].poll_dropped() {
+            self.lose(&dropped.packet.payload, now);
+        }
+        self.due[index] = self.links[index].poll_timeout().unwrap_or(Duration::MAX);
+    }
+
+    fn drain_download(&mut self, index: usize, now: Duration) {
+        while let Some(piece) = self.downloads[index].poll(now) {
+            let (size, ecn) = (piece.segment.size(), piece.segment.ecn());
+            let route = self.download_routes + 2 * index + usize::from(piece.from == TcpEnd::Receiver);
+            let parcel = Parcel { route, hop: 0, waited: Duration::ZERO, body: Body::Tcp(index, piece) };
+            self.send(Packet { size, ecn, payload: parcel }, now);
+        }
+        let at = self.links.len() + 2 * self.flows.len() + self.background.len() + index;
+        self.due[at] = self.downloads[index].poll_timeout();
     }
 
     fn wake_sender(&mut self, flow: usize, now: Duration) {
@@ -159,7 +214,12 @@ impl World {
             let parcel = Parcel { route: 2 * flow, hop: 0, waited: Duration::ZERO, body: Body::Media(departure) };
             self.send(Packet { size, ecn, payload: parcel }, now);
         }
-        let sender = &self.flows[flow].sender;
+        let sender = &mut self.flows[flow].sender;
+        if let Some(details) = &mut self.record.details
+            && let Some((rates, cause)) = sender.poll_decision()
+        {
+            details.decisions.push(Decision { at: now, flow, rates, cause });
+        }
         self.record.bin(flow, now).target = sender.target();
         self.due[self.links.len() + flow] = sender.poll_timeout();
     }
@@ -191,21 +251,12 @@ impl World {
         self.due[at] = due;
     }
 
-    /// To the next link of its way, or to whom it is for.
-    fn forward(&mut self, mut packet: Packet<Parcel>, now: Duration) {
-        packet.payload.hop += 1;
-        self.send(packet, now);
-    }
-
-    fn send(&mut self, mut packet: Packet<Parcel>, now: Duration) {
+    fn send(&mut self, packet: Packet<Parcel>, now: Duration) {
         let route = &self.routes[packet.payload.route];
         let Some(&index) = route.links.get(packet.payload.hop) else {
             return self.deliver(route.to, packet, now);
         };
         let link = &mut self.links[index];
-        let wait = wait_of(link, now);
-        packet.payload.waited += wait;
-        self.record.queue(index, wait, now);
         if let Err((_, packet)) = link.send(packet, now) {
             self.lose(&packet.payload, now);
         }
@@ -213,8 +264,17 @@ impl World {
     }
 
     fn lose(&mut self, parcel: &Parcel, now: Duration) {
-        if let (Destination::Receiver(flow), Body::Media(_)) = (self.routes[parcel.route].to, &parcel.body) {
+        if let (Destination::Receiver(flow), Body::Media(departure)) = (self.routes[parcel.route].to, &parcel.body) {
             self.record.bin(flow, now).packets_lost += 1;
+            self.note(flow, departure, now, (parcel.waited, None));
+        }
+    }
+
+    /// Keeps what became of a packet, and with which bits it arrived if it did.
+    fn note(&mut self, flow: usize, departure: &Departure, at: Duration, (waited, arrived): (Duration, Option<Ecn>)) {
+        if let Some(details) = &mut self.record.details {
+            let (is_marked, is_lost) = (arrived == Some(Ecn::Ce), arrived.is_none());
+            details.packets.push(PacketSeen { flow, departure: *departure, at, waited, is_marked, is_lost });
         }
     }
 
@@ -232,12 +292,18 @@ impl World {
                 if departure.ends_frame {
                     self.record.flows[flow].frames.push((now, now - departure.captured));
                 }
+                self.note(flow, &departure, now, (waited, Some(packet.ecn)));
                 self.flows[flow].reporter.handle_packet(&departure, packet.ecn, now);
                 self.due[self.links.len() + self.flows.len() + flow] = self.flows[flow].reporter.poll_timeout();
             }
             (Destination::Sender(flow), Body::Feedback(message)) => {
                 self.flows[flow].sender.handle_feedback(&message, now);
                 self.drain_sender(flow, now);
+            }
+            (Destination::Download, Body::Tcp(index, piece)) => {
+                let arrived = self.downloads[index].handle(piece, packet.ecn, now);
+                *self.record.tcp(index, now) += arrived;
+                self.drain_download(index, now);
             }
             _ => {}
         }
@@ -251,6 +317,7 @@ fn config_of(spec: &Bottleneck) -> LinkConfig {
         jitter: spec.jitter,
         loss: spec.loss.clone(),
         queue: spec.queue,
+        aqm: spec.aqm,
         ..LinkConfig::default()
     }
 }
@@ -258,9 +325,4 @@ fn config_of(spec: &Bottleneck) -> LinkConfig {
 fn source_of(cross: &Background, routes: &mut Vec<Route>) -> Source {
     routes.push(Route { links: cross.links.clone(), to: Destination::Nobody });
     Source { rate: cross.rate.clone(), next: Duration::ZERO, route: routes.len() - 1 }
-}
-
-/// How long what comes now waits, if the rate stays.
-fn wait_of<P: Clone>(link: &Link<P>, now: Duration) -> Duration {
-    link.config().rate.at(now).time_for(link.queued()).unwrap_or(Duration::ZERO)
 }

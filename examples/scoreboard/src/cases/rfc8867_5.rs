@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use plenary_netsim::{Congestion, QueueLimit, ShortTcp, Tcp};
 use plenary_wire::Bitrate;
 
 use super::{DELAY, bottleneck, ms, seconds, shared, steps, wide};
-use crate::case::{Background, Case, Flow};
+use crate::case::{Background, Case, CrossTcp, Flow, Kind};
 
 /// Where background traffic makes the capacity, the link has 4 Mbit/s.
 const LINK: u64 = 4_000;
@@ -17,8 +18,23 @@ pub(super) fn cases() -> Vec<Case> {
     }
     cases.extend(twins(two_flows()));
     cases.extend(congested_feedback());
-    cases.extend([competing(), round_trips(), paused()]);
+    cases.extend([competing(), round_trips()]);
+    for queue in [300, 1_000] {
+        cases.extend([("newreno", Congestion::NewReno), ("cubic", Congestion::Cubic)].map(|tcp| long_tcp(queue, tcp)));
+    }
+    cases.extend([short_tcp(), paused()]);
     cases
+}
+
+/// Those that §6.2 has again with ECN.
+pub(super) fn basic() -> Vec<Case> {
+    let mut congested = congested_feedback();
+    congested.truncate(1);
+    let long = long_tcp(300, ("cubic", Congestion::Cubic));
+    let mut basic = vec![one_flow("8867-5.1-50ms", DELAY), two_flows()];
+    basic.extend(congested);
+    basic.extend([competing(), round_trips(), long, short_tcp(), paused()]);
+    basic
 }
 
 /// §5.1: one flow, variable available capacity.
@@ -61,6 +77,29 @@ fn round_trips() -> Case {
     for link in &mut case.links {
         link.delay = Duration::ZERO;
     }
+    case
+}
+
+/// §5.6: media beside a long TCP flow.
+fn long_tcp(queue: u64, (name, congestion): (&str, Congestion)) -> Case {
+    let title = format!("beside a long TCP flow ({name}), a queue of {queue} ms");
+    let name = format!("8867-5.6-{name}-{queue}ms");
+    let mut case = shared(&name, &title, 120, steps(&[(0, 2_000)]), vec![Flow::of(5, 119)]);
+    case.links[0].queue = QueueLimit::ms(queue);
+    let span = (seconds(0), seconds(119));
+    case.tcp.push(CrossTcp { forward: vec![0], backward: vec![1], span, kind: Kind::Long(Tcp::new(congestion)) });
+    case
+}
+
+/// §5.7: media beside ten short TCP flows, two of which begin at once.
+fn short_tcp() -> Case {
+    let flows = vec![Flow::of(5, 299), Flow::of(5, 299)];
+    let mut case = shared("8867-5.7", "two flows beside ten of short TCP", 300, steps(&[(0, 2_000)]), flows);
+    let download = |index| {
+        let kind = Kind::Short(ShortTcp { starts_on: index < 2, ..ShortTcp::default() });
+        CrossTcp { forward: vec![0], backward: vec![1], span: (seconds(0), seconds(299)), kind }
+    };
+    case.tcp = (0..10).map(download).collect();
     case
 }
 

@@ -1,11 +1,41 @@
 //! RFC 8867 §6: other potential cases.
 
+use plenary_netsim::{Aqm, CoDel, DualPi2};
+
 use super::rfc8867_5::competing;
-use super::{bottleneck, ms, shared, steps, wide};
-use crate::case::{Case, Flow};
+use super::{DELAY, bottleneck, ms, shared, steps, wide};
+use crate::case::{Case, Flow, Kind};
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![priorities(), two_bottlenecks()]
+    let mut cases = vec![priorities()];
+    cases.extend(
+        super::rfc8867_5::basic().into_iter().map(|case| ecn(case, "dualpi2", Aqm::DualPi2(DualPi2::default()))),
+    );
+    cases.push(ecn(super::rfc8867_5::one_flow("8867-5.1-50ms", DELAY), "codel", Aqm::CoDel(CoDel::default())));
+    cases.push(ecn(competing(), "codel", Aqm::CoDel(CoDel::default())));
+    cases.push(two_bottlenecks());
+    cases
+}
+
+/// §6.2: a basic case where packets are ECN-capable, and queues mark them.
+fn ecn(case: Case, name: &str, aqm: Aqm) -> Case {
+    let number = case.name.trim_start_matches("8867-");
+    let mut marked = Case {
+        name: format!("8867-6.2-{name}-{number}"),
+        title: format!("{}; ECN, {}", case.title, if name == "codel" { "CoDel" } else { "DualPI2" }),
+        is_ecn: true,
+        ..case.clone()
+    };
+    for link in &mut marked.links {
+        link.aqm = aqm;
+    }
+    for tcp in &mut marked.tcp {
+        match &mut tcp.kind {
+            Kind::Long(tcp) => tcp.ecn = true,
+            Kind::Short(short) => short.tcp.ecn = true,
+        }
+    }
+    marked
 }
 
 /// §6.1: flows of different priority.

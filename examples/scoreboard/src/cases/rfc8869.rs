@@ -1,7 +1,9 @@
 //! RFC 8869 §3.1: a wired bottleneck behind Wi-Fi, 1 Mbit/s each way. Media are video alone.
 
-use super::{DELAY, bottleneck, shared, steps};
-use crate::case::{Background, Case, Flow};
+use plenary_netsim::Tcp;
+
+use super::{DELAY, bottleneck, seconds, shared, steps};
+use crate::case::{Background, Case, CrossTcp, Flow, Kind};
 
 /// The RFC does not state the rate of its CBR flow: half of the link.
 const CBR: u64 = 500;
@@ -19,7 +21,13 @@ pub(super) fn cases() -> Vec<Case> {
             background: cbr(&[(0, 0), (60, CBR)]),
             ..wired("8869-3.1d", "wired: both ways, constant traffic up for the second half", 2)
         },
+        Case { tcp: vec![long_tcp()], ..wired("8869-3.1e", "wired: both ways, a long TCP flow up", 2) },
     ]
+}
+
+fn long_tcp() -> CrossTcp {
+    let span = (seconds(0), seconds(119));
+    CrossTcp { forward: vec![0], backward: vec![1], span, kind: Kind::Long(Tcp::default()) }
 }
 
 fn wired(name: &str, title: &str, flows: usize) -> Case {

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use plenary_bwe::{Feedback, ProbeCluster, ProbeId, Purpose, Route, SentPacket, Streams};
+use plenary_bwe::{Feedback, ProbeCluster, ProbeId, Route, SentPacket, Streams};
 use plenary_wire::{Bitrate, DataSize, Ecn};
 use serde_json::{Map, Value, json};
 
 use super::Error;
+use crate::details::name_of;
 
 /// More probes than this in one reply are refused.
 const PROBES_MAX: usize = 16;
@@ -148,12 +149,7 @@ pub(super) fn feedback(feedback: &Feedback<'_>, now: u64, since: impl Fn(Instant
 }
 
 fn packet_members(line: &mut String, packet: &SentPacket, sent: u64) {
-    let purpose = match packet.purpose {
-        Purpose::Audio => "audio",
-        Purpose::Retransmission => "retransmission",
-        Purpose::Video => "video",
-        Purpose::Padding => "padding",
-    };
+    let purpose = name_of(packet.purpose);
     let (number, size) = (packet.number, packet.size.as_bytes());
     let _ = write!(line, r#""number":{number},"sent":{sent},"size":{size},"purpose":"{purpose}","probe":"#);
     match packet.probe {

@@ -65,11 +65,11 @@ fn a_second_is_worth_by_rate_lateness_and_loss() {
     let mut one = flow([1_875; 10]);
     assert!(near(utility(&one), std::f64::consts::LN_2));
     one.bins[3].late = ms(100);
-    assert!(near(utility(&one), 0.75 * std::f64::consts::LN_2));
+    assert!(near(utility(&one), 0.8 * std::f64::consts::LN_2));
     one.bins[7].packets_lost = 10;
-    assert!(near(utility(&one), 0.9 * 0.75 * std::f64::consts::LN_2));
-    one.bins[3].late = ms(500);
-    assert!(near(utility(&one), 0.0));
+    assert!(near(utility(&one), 0.9 * 0.8 * std::f64::consts::LN_2));
+    one.bins[3].late = ms(600);
+    assert!(near(utility(&one), 0.9 * 0.1 * std::f64::consts::LN_2));
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn phases_are_told_apart_and_steady_is_without_their_beginning() {
     assert_eq!(case.phases(), [(s(0), s(40)), (s(40), s(60)), (s(60), s(80)), (s(80), s(99))]);
     let ideal = Ideal::of(&case);
     // 1 Mbit/s up to 40 s, from then on all that audio and video are.
-    let mut record = Record::new(1, 2, case.length);
+    let mut record = Record::new(&case);
     record.flows[0] = flow((0..1000).map(|tenth| if tenth < 30 { 0 } else { 12_500 }));
     let score = Score::of(&case, &record);
     assert!(near(score.utilisation[0], 0.925));

@@ -33,6 +33,7 @@ function curves(plot) {
       const key = plot === "rate" ? byId("rate").value : plot;
       made.push({ algorithm, flow, points: run.flows[flow][key] });
     }
+    if (plot === "rate" && run.tcp.length > 0) made.push({ algorithm, flow: "tcp", points: run.tcp });
   });
   return made;
 }
@@ -99,7 +100,8 @@ function draw(plot) {
   shares.forEach((share) => path(share, [2, 3], 1));
   lines.forEach((one) => {
     pen.strokeStyle = colour(one.algorithm);
-    path(one.points, one.flow ? [[], [6, 3], [2, 2], [8, 2, 2, 2]][one.flow % 4] : []);
+    const dash = one.flow === "tcp" ? [1, 4] : [[], [6, 3], [2, 2], [8, 2, 2, 2]][(one.flow ?? 0) % 4];
+    path(one.points, dash, lines.length > 8 ? 1 : 1.5);
   });
   if (hover !== null) {
     pen.setLineDash([]);
@@ -121,7 +123,7 @@ function tell() {
     box.append(part);
   };
   if (hover === null) {
-    say("Point at a curve for its values. Dashes tell flows apart.");
+    say("Point at a curve for its values. Dashes tell flows apart; widely dotted is TCP.");
     return;
   }
   say(`${(hover * data.step).toFixed(1)} s`);
