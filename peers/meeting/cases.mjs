@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import dgram from 'node:dgram';
 
 import { codecs } from './codecs.mjs';
+import { goodbye } from './goodbye.mjs';
 import { enter, hasAll, observe, paint, until, watchColours } from './page.mjs';
 import * as strangers from './strangers.mjs';
 
@@ -14,6 +15,7 @@ export const CASES = [
   { name: 'two Chromium at 720p, layers by hand', run: two },
   { name: 'a Firefox at 720p, layers by hand', needs: ['firefox'], run: fox },
   { name: 'leave and rejoin', run: rejoin },
+  { name: 'who leaves hears it on the path of the media', needs: ['firefox'], run: goodbye },
   { name: 'nobody under the name of another', run: names },
   { name: 'camera and microphone off and on', run: mute },
   { name: 'camera and microphone forbidden, and taken away', run: strangers.devices },
