@@ -42,10 +42,13 @@ pub use throughput::{RobustConfig, ThroughputConfig};
 pub use trendline::{SlopeCap, TrendlineConfig};
 pub use window::{Beyond, WindowConfig};
 
-use crate::{Cause, Controller, Evidence, Explanation, Feedback, ProbeCluster, Rates, Route, SentPacket, Streams};
+use crate::{
+    ArrivalTime, Cause, Controller, Evidence, Explanation, Feedback, ProbeCluster, ProbeId, Rates, Route, SentPacket,
+    Streams,
+};
 use application_limit::ApplicationLimit;
 use arrivals::Arrivals;
-use delay_based::DelayBased;
+use delay_based::{Change, DelayBased};
 use loss_based::Phase;
 use number::{Clock, Time, bytes, duration, micros, scaled};
 use overuse::Usage;
@@ -94,6 +97,18 @@ pub struct Gcc {
     next_timeout: Time,
 }
 
+/// What a feedback tells as a whole.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// When the first of its packets left.
+    earliest: Time,
+    /// The least from departure to arrival, of two clocks, in microseconds.
+    fastest: i64,
+    latest: ArrivalTime,
+    /// What a probe has shown, the last that did.
+    probed: Option<(Bitrate, ProbeId)>,
+}
+
 /// From departure to feedback, without what the receiver waited, in microseconds.
 #[derive(Clone, Copy, Debug)]
 struct RoundTrips {
@@ -113,7 +128,7 @@ impl Gcc {
         let mut gcc = Self {
             clock: Clock::default(),
             streams,
-            arrivals: Arrivals::new(),
+            arrivals: Arrivals::default(),
             throughput: Throughput::new(&config.throughput),
             delay_based: DelayBased::new(&config),
             target: Target::new(&config),
@@ -186,20 +201,36 @@ impl Gcc {
         }
     }
 
-    fn measure_round_trips(&mut self, now: Time) -> Option<()> {
-        let packets = self.arrivals.packets();
-        let latest = packets.last()?.at;
-        let (mut longest, mut least) = (0, i64::MAX);
-        for packet in packets {
-            let round_trip = now.since(packet.sent);
-            longest = longest.max(round_trip);
-            least = least.min(round_trip.saturating_sub(latest.micros_since(packet.at)));
-        }
-        let least = least.max(0);
+    /// What arrived is told to all that want to know; `None` if nothing did.
+    fn add_arrivals(&mut self, feedback: &Feedback<'_>, now: Time) -> Option<Seen> {
+        let mut seen = None;
+        self.arrivals.for_each(feedback, &mut self.clock, |packet| {
+            self.proof.add(packet.sent, packet.total());
+            self.throughput.add(packet);
+            self.delay_based.add(packet, now);
+            let on_the_way = packet.at.as_micros().saturating_sub(packet.sent.as_micros());
+            let seen = seen.get_or_insert(Seen {
+                earliest: packet.sent,
+                fastest: on_the_way,
+                latest: packet.at,
+                probed: None,
+            });
+            seen.earliest = seen.earliest.min(packet.sent);
+            seen.fastest = seen.fastest.min(on_the_way);
+            seen.latest = packet.at;
+            if let Some(id) = packet.probe
+                && let Some(rate) = self.probe_estimator.add(id, packet)
+            {
+                seen.probed = Some((rate, id));
+            }
+        });
+        let seen = seen?;
+        self.window.add_round_trip(now.since(seen.earliest));
+        // Of the packet that was there and back the fastest, had it not waited for the latest.
+        let least = seen.fastest.saturating_sub(seen.latest.as_micros()).saturating_add(now.as_micros()).max(0);
         self.round_trips = RoundTrips { least: self.round_trips.least.min(least), last: least };
-        self.window.add_round_trip(longest);
         self.target.backoff.add_round_trip(least, now);
-        Some(())
+        Some(seen)
     }
 
     fn note_application_limit(&mut self, now: Time) -> bool {
@@ -212,19 +243,10 @@ impl Gcc {
         is_limited
     }
 
-    /// What probes have shown, with the one that did last.
-    fn probed(&mut self, acknowledged: Option<Bitrate>) -> Option<(Bitrate, Cause)> {
-        let mut shown = None;
-        for packet in self.arrivals.packets() {
-            if let Some(id) = packet.probe
-                && let Some(rate) = self.probe_estimator.add(id, packet)
-            {
-                shown = Some((rate, Cause::Probe(id)));
-            }
-        }
-        let (rate, cause) = shown?;
+    /// What a probe has shown, not far below what arrives.
+    fn floored(&self, probed: Bitrate, acknowledged: Option<Bitrate>) -> Bitrate {
         let floor = acknowledged.map_or(Bitrate::ZERO, |acknowledged| scaled(acknowledged, PROBE_FLOOR));
-        Some((rate.max(floor.min(self.delay_based.last_rate())), cause))
+        probed.max(floor.min(self.delay_based.last_rate()))
     }
 
     fn limited_by(&self) -> LimitedBy {
@@ -312,24 +334,22 @@ impl Controller for Gcc {
             (self.has_feedback, self.proof) = (true, Proof::new());
         }
         self.window.set_in_flight(feedback.in_flight);
-        self.arrivals.fill(feedback, &mut self.clock);
-        let has_arrivals = self.measure_round_trips(now).is_some();
         let is_limited = self.note_application_limit(now);
-        for packet in self.arrivals.packets() {
-            self.proof.add(packet.sent, packet.total());
-        }
-        self.throughput.add(self.arrivals.packets());
-        let acknowledged = self.throughput.rate();
+        let seen = self.add_arrivals(feedback, now);
+        let acknowledged = self.throughput.update();
         if let Some(acknowledged) = acknowledged {
             self.target.set_acknowledged(acknowledged);
         }
-        let probed = self.probed(acknowledged);
-        let probed_rate = probed.map(|(rate, _)| rate);
+        let probed = seen.and_then(|seen| seen.probed);
+        let probed_rate = probed.map(|(rate, _)| self.floored(rate, acknowledged));
         self.prove(probed_rate, now);
         self.delay_based.aimd().set_application_limited(is_limited);
-        let change = self.delay_based.add(self.arrivals.packets(), acknowledged, probed_rate, now);
+        let change = match seen {
+            Some(_) => self.delay_based.update(acknowledged, probed_rate, now),
+            None => Change::default(),
+        };
         if let Some(rate) = change.rate {
-            let cause = probed.filter(|_| change.is_probe).map_or(Cause::Delay, |(_, cause)| cause);
+            let cause = probed.filter(|_| change.is_probe).map_or(Cause::Delay, |(_, id)| Cause::Probe(id));
             if change.is_probe {
                 self.target.jump(rate, cause, now);
             }
@@ -340,7 +360,7 @@ impl Controller for Gcc {
         self.evidence = Evidence {
             packets: Some((first.sent.number, last.sent.number)),
             acknowledged,
-            delay: has_arrivals.then(|| duration(self.round_trips.last - self.round_trips.least)),
+            delay: seen.map(|_| duration(self.round_trips.last - self.round_trips.least)),
             loss: None,
         };
         self.publish(None, now);
@@ -351,7 +371,7 @@ impl Controller for Gcc {
             self.probes.set_limited(self.probed_since());
             self.probes.handle_recovery(now);
         }
-        if has_arrivals {
+        if seen.is_some() {
             self.window.update(self.base);
         }
     }

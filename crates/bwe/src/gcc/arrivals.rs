@@ -21,29 +21,22 @@ impl Arrived {
     }
 }
 
-/// Of one feedback at a time; its room is kept.
-#[derive(Clone, Debug)]
+/// Those of a feedback that did not come in the order of arrival; its room is kept.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Arrivals(Vec<Arrived>);
 
-/// What one feedback has at most, most of the time: with more, room is made for once.
-const USUAL_MAX: usize = 256;
-
 impl Arrivals {
-    pub(crate) fn new() -> Self {
-        Self(Vec::with_capacity(USUAL_MAX))
-    }
-
-    pub(crate) fn fill(&mut self, feedback: &Feedback<'_>, clock: &mut Clock) {
+    /// Each in its turn.
+    pub(crate) fn for_each(&mut self, feedback: &Feedback<'_>, clock: &mut Clock, mut each: impl FnMut(&Arrived)) {
+        if feedback.arrived().is_sorted_by_key(|(_, at)| at) {
+            feedback.arrived().for_each(|(report, at)| each(&arrived(report, at, clock)));
+            return;
+        }
         self.0.clear();
         self.0.extend(feedback.arrived().map(|(report, at)| arrived(report, at, clock)));
-        if !self.0.is_sorted_by_key(|packet| packet.at) {
-            // Those that arrived at once stay in the order of their departure.
-            self.0.sort_unstable_by_key(|packet| (packet.at, packet.sent));
-        }
-    }
-
-    pub(crate) fn packets(&self) -> &[Arrived] {
-        &self.0
+        // Those that arrived at once stay in the order of their departure.
+        self.0.sort_unstable_by_key(|packet| (packet.at, packet.sent));
+        self.0.iter().for_each(each);
     }
 }
 

@@ -83,15 +83,13 @@ impl Bayesian {
         (self.elapsed > 0).then(|| rate_of(self.bytes, self.elapsed))
     }
 
-    pub(crate) fn add(&mut self, packets: &[Arrived]) {
-        for packet in packets {
-            if self.limit_ended.is_some_and(|ended| packet.sent > ended) {
-                self.variance += VARIANCE_JUMP;
-                self.limit_ended = None;
-            }
-            if let Some(sample) = self.sample(packet.at, packet.total()) {
-                self.weigh(sample);
-            }
+    pub(crate) fn add(&mut self, packet: &Arrived) {
+        if self.limit_ended.is_some_and(|ended| packet.sent > ended) {
+            self.variance += VARIANCE_JUMP;
+            self.limit_ended = None;
+        }
+        if let Some(sample) = self.sample(packet.at, packet.total()) {
+            self.weigh(sample);
         }
     }
 
@@ -141,7 +139,7 @@ mod tests {
         for packet in 0..packets {
             let at = (start + packet) * 10_000;
             let (sent, at) = (Time::from_micros(at), ArrivalTime::from_micros(at));
-            bayesian.add(&[Arrived { sent, at, size, untracked: 0, probe: None }]);
+            bayesian.add(&Arrived { sent, at, size, untracked: 0, probe: None });
         }
     }
 
@@ -186,7 +184,7 @@ mod tests {
         let mut bayesian = Bayesian::new(BayesianConfig::default());
         for at in [0, i64::MAX, i64::MIN, 0, 1_000_000, -1].into_iter().cycle().take(100) {
             let (sent, at) = (Time::from_micros(0), ArrivalTime::from_micros(at));
-            bayesian.add(&[Arrived { sent, at, size: 1_200, untracked: 0, probe: None }]);
+            bayesian.add(&Arrived { sent, at, size: 1_200, untracked: 0, probe: None });
             assert!(bayesian.estimate.is_none_or(f64::is_finite));
         }
     }

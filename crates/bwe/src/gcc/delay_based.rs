@@ -34,6 +34,8 @@ pub(crate) struct DelayBased {
     overuse: Overuse,
     aimd: Aimd,
     last_feedback: Option<Time>,
+    /// The queue got empty in this feedback.
+    has_recovered: bool,
     /// The last rate that was given; zero if none was.
     last_rate: Bitrate,
 }
@@ -46,6 +48,7 @@ impl DelayBased {
             overuse: Overuse::new(config.overuse.clone()),
             aimd: Aimd::new(config.aimd.clone()),
             last_feedback: None,
+            has_recovered: false,
             last_rate: Bitrate::ZERO,
         }
     }
@@ -67,32 +70,26 @@ impl DelayBased {
         self.aimd.is_bounded()
     }
 
-    /// Packets arrived, in this order.
-    pub(crate) fn add(
-        &mut self,
-        packets: &[Arrived],
-        acknowledged: Option<Bitrate>,
-        probed: Option<Bitrate>,
-        now: Time,
-    ) -> Change {
-        if packets.is_empty() {
-            return Change::default();
-        }
+    /// A packet arrived, after those before it.
+    pub(crate) fn add(&mut self, packet: &Arrived, now: Time) {
         if now.is_past(self.last_feedback, SILENCE + 1) {
             self.inter_arrival = InterArrival::default();
             self.trendline.reset();
             self.overuse.reset();
         }
         self.last_feedback = Some(now);
-        let mut has_recovered = false;
-        for packet in packets {
+        if let Some(deltas) = self.inter_arrival.add(packet.sent, packet.at, packet.size, now) {
             let before = self.overuse.usage();
-            if let Some(deltas) = self.inter_arrival.add(packet.sent, packet.at, packet.size, now) {
-                let trend = self.trendline.add(deltas, packet.at);
-                self.overuse.update(trend, deltas.sent, packet.at);
-                has_recovered |= before == Usage::Under && self.overuse.usage() == Usage::Normal;
-            }
+            let arrival = packet.at.as_micros().div_euclid(1_000);
+            let trend = self.trendline.add(deltas, arrival);
+            self.overuse.update(trend, deltas.sent, arrival);
+            self.has_recovered |= before == Usage::Under && self.overuse.usage() == Usage::Normal;
         }
+    }
+
+    /// All of a feedback was added, which was of something.
+    pub(crate) fn update(&mut self, acknowledged: Option<Bitrate>, probed: Option<Bitrate>, now: Time) -> Change {
+        let has_recovered = std::mem::take(&mut self.has_recovered);
         let mut change = self.change(acknowledged, probed, now);
         change.has_recovered = has_recovered && !change.is_probe && self.overuse.usage() != Usage::Over;
         self.last_rate = change.rate.unwrap_or(self.last_rate);
@@ -152,7 +149,8 @@ mod tests {
                 probe: None,
             };
             let now = Time::from_micros(at + 50_000);
-            change = delay_based.add(&[arrived], Some(Bitrate::from_kbps(960)), None, now);
+            delay_based.add(&arrived, now);
+            change = delay_based.update(Some(Bitrate::from_kbps(960)), None, now);
             if change.has_recovered || delay_based.usage() == Usage::Over {
                 break;
             }
@@ -185,8 +183,8 @@ mod tests {
         let mut delay_based = started();
         delay_based.aimd().set_rate(Bitrate::from_kbps(1_000), Time::from_micros(0));
         for _ in 0..2 {
-            delay_based.overuse.update(Some(10.0), 20.0, ArrivalTime::from_micros(0));
-            delay_based.overuse.update(Some(10.0), 20.0, ArrivalTime::from_micros(0));
+            delay_based.overuse.update(Some(10.0), 20.0, 0);
+            delay_based.overuse.update(Some(10.0), 20.0, 0);
         }
         assert_eq!(delay_based.usage(), Usage::Over);
         let change = delay_based.change(None, None, Time::from_micros(199_000));
@@ -208,11 +206,11 @@ mod tests {
             probe: None,
         };
         let probed = Some(Bitrate::from_kbps(1_800));
-        let change = delay_based.add(&[packet], None, probed, Time::from_micros(200_000));
+        delay_based.add(&packet, Time::from_micros(200_000));
+        let change = delay_based.update(None, probed, Time::from_micros(200_000));
         assert_eq!(change, Change { rate: probed, is_probe: true, has_recovered: false });
         let groups = delay_based.overuse.clone();
-        delay_based.add(&[packet], None, None, Time::from_micros(2_200_001));
+        delay_based.add(&packet, Time::from_micros(2_200_001));
         assert_ne!(format!("{groups:?}"), format!("{:?}", delay_based.overuse));
-        assert_eq!(delay_based.add(&[], None, None, Time::from_micros(0)), Change::default());
     }
 }

@@ -3,8 +3,6 @@
 //! Aligned to libwebrtc `modules/congestion_controller/goog_cc/trendline_estimator.cc` (`Detect`, `UpdateThreshold`),
 //! signalapp/webrtc bd635df347.
 
-use crate::ArrivalTime;
-
 /// When a trend is congestion.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OveruseConfig {
@@ -84,8 +82,8 @@ impl Overuse {
         self.usage
     }
 
-    /// A group arrived that left `sent` milliseconds after the one before; `None` is no new trend.
-    pub(crate) fn update(&mut self, trend: Option<f64>, sent: f64, arrival: ArrivalTime) {
+    /// A group arrived at that millisecond, which left `sent` of them after the one before; `None` is no new trend.
+    pub(crate) fn update(&mut self, trend: Option<f64>, sent: f64, arrival: i64) {
         self.groups = self.groups.saturating_add(1);
         if self.groups < 2 {
             return;
@@ -106,7 +104,7 @@ impl Overuse {
             self.usage = if modified < -self.threshold { Usage::Under } else { Usage::Normal };
         }
         self.trend = trend;
-        self.adapt(libm::fabs(modified), arrival.as_micros().div_euclid(1_000));
+        self.adapt(libm::fabs(modified), arrival);
     }
 
     fn adapt(&mut self, modified: f64, now: i64) {
@@ -128,8 +126,7 @@ mod tests {
     /// Updates each 10 ms from `start` on.
     fn run(overuse: &mut Overuse, start: i64, trends: &[f64]) -> Usage {
         for (index, trend) in trends.iter().enumerate() {
-            let arrival = ArrivalTime::from_micros((start + index as i64) * 10_000);
-            overuse.update(Some(*trend), 10.0, arrival);
+            overuse.update(Some(*trend), 10.0, (start + index as i64) * 10);
         }
         overuse.usage()
     }
@@ -168,7 +165,7 @@ mod tests {
     fn a_clock_that_goes_back_does_not_move_the_threshold() {
         let mut overuse = Overuse::new(OveruseConfig::default());
         for arrival in [0, 1_000_000, i64::MIN, i64::MAX, -5] {
-            overuse.update(Some(0.01), 10.0, ArrivalTime::from_micros(arrival));
+            overuse.update(Some(0.01), 10.0, arrival);
             assert!((THRESHOLD_MIN..=12.5).contains(&overuse.threshold));
         }
     }

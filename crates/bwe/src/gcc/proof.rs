@@ -9,60 +9,67 @@ use super::number::{Time, rate_of};
 
 /// Bytes are counted in bins of so much time.
 const BIN: i64 = 100_000;
-/// How many bins are kept: 3.2 s.
-const BINS: usize = 32;
 /// A rate is that of so many bins in a row: half a second.
-const SPAN: usize = 5;
+const SPAN: i64 = 5;
+/// How many spans are kept, each named by its last bin: 3.2 s, and those that have begun.
+const SPANS: i64 = 32 + SPAN - 1;
+/// The next power of two.
+const ROOM: usize = 64;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Proof {
-    /// Bytes, each at its number modulo their count.
-    bins: [i64; BINS],
-    /// The number of the newest.
+    /// Bytes of each span, each at its last bin modulo their count. Those that are not kept are zero.
+    spans: [u32; ROOM],
+    /// The newest bin.
     newest: i64,
+    largest: u32,
+    /// The largest has gone.
+    is_stale: bool,
 }
 
 impl Proof {
     pub(crate) const fn new() -> Self {
-        Self { bins: [0; BINS], newest: 0 }
+        Self { spans: [0; ROOM], newest: 0, largest: 0, is_stale: false }
     }
 
     /// So much left then, and has arrived.
     pub(crate) fn add(&mut self, sent: Time, bytes: i64) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let bin = sent.as_micros().div_euclid(BIN);
         self.advance(bin);
-        if self.newest - bin < BINS as i64 {
-            let place = &mut self.bins[index(bin)];
-            *place = place.saturating_add(bytes);
+        if self.newest - bin > SPANS - SPAN {
+            return;
+        }
+        for span in bin..bin + SPAN {
+            let sum = self.spans[index(span)].saturating_add(bytes);
+            self.spans[index(span)] = sum;
+            self.largest = self.largest.max(sum);
         }
     }
 
     /// The largest rate of half a second in the last three.
     pub(crate) fn rate(&mut self, now: Time) -> Bitrate {
         self.advance(now.as_micros().div_euclid(BIN));
-        let oldest = index(self.newest + 1);
-        let (mut sum, mut largest) = (0_i64, 0);
-        for step in 0..BINS {
-            sum = sum.saturating_add(self.bins[(oldest + step) % BINS]);
-            if step >= SPAN {
-                sum = sum.saturating_sub(self.bins[(oldest + step - SPAN) % BINS]);
-            }
-            largest = largest.max(sum);
+        if self.is_stale {
+            self.largest = self.spans.iter().copied().max().unwrap_or(0);
+            self.is_stale = false;
         }
-        rate_of(largest, SPAN as i64 * BIN)
+        rate_of(i64::from(self.largest), SPAN * BIN)
     }
 
     fn advance(&mut self, bin: i64) {
-        let steps = bin.saturating_sub(self.newest).clamp(0, BINS as i64);
-        for step in 0..steps {
-            self.bins[index(bin - step)] = 0;
+        for _ in 0..bin.saturating_sub(self.newest).min(SPANS) {
+            self.newest += 1;
+            let oldest = &mut self.spans[index(self.newest - SPANS + SPAN - 1)];
+            self.is_stale |= *oldest == self.largest;
+            *oldest = 0;
         }
         self.newest = self.newest.max(bin);
     }
 }
 
 const fn index(bin: i64) -> usize {
-    bin.rem_euclid(BINS as i64) as usize
+    bin.rem_euclid(ROOM as i64) as usize
 }
 
 #[cfg(test)]
@@ -83,14 +90,15 @@ mod tests {
         // A burst of 35 kB counts for its half second, however it is said to have arrived.
         proof.add(at(1_250), 35_000);
         assert_eq!(proof.rate(at(1_300)), Bitrate::from_kbps(880));
-        assert_eq!(proof.rate(at(4_099)), Bitrate::from_kbps(720));
-        assert_eq!(proof.rate(at(5_000)), Bitrate::ZERO);
+        for (ms, kbps) in [(4_399, 880), (4_400, 720), (4_799, 560), (4_800, 0)] {
+            assert_eq!(proof.rate(at(ms)), Bitrate::from_kbps(kbps), "{ms}");
+        }
         // What left too long ago counts no more, and nothing overflows.
         proof.add(at(1_000), 1_000_000);
         assert_eq!(proof.rate(at(5_000)), Bitrate::ZERO);
         proof.add(at(5_000), i64::MAX);
         proof.add(at(5_000), i64::MAX);
-        assert!(proof.rate(at(5_000)) > Bitrate::from_mbps(1_000_000));
+        assert!(proof.rate(at(5_000)) > Bitrate::from_mbps(60_000));
         proof.rate(Time::from_micros(i64::MAX));
         proof.add(Time::from_micros(i64::MIN), 1);
     }

@@ -71,12 +71,20 @@ impl Throughput {
         }
     }
 
-    /// Packets arrived, in this order.
-    pub(crate) fn add(&mut self, packets: &[Arrived]) {
+    /// A packet arrived, after those before it.
+    pub(crate) fn add(&mut self, packet: &Arrived) {
         match self {
-            Self::Robust(robust) => robust.add(packets),
-            Self::Bayesian(bayesian) => bayesian.add(packets),
+            Self::Robust(robust) => robust.add(packet),
+            Self::Bayesian(bayesian) => bayesian.add(packet),
         }
+    }
+
+    /// What arrives in a second, with all that was added.
+    pub(crate) fn update(&mut self) -> Option<Bitrate> {
+        if let Self::Robust(robust) = self {
+            robust.update();
+        }
+        self.rate()
     }
 
     /// The application sends as much as it may again, from then on.
@@ -153,13 +161,14 @@ impl Robust {
         }
     }
 
-    fn add(&mut self, packets: &[Arrived]) {
-        for packet in packets {
-            self.push(Packet { sent: packet.sent, at: packet.at, size: packet.total() });
-            while self.is_too_much() {
-                self.pop();
-            }
+    fn add(&mut self, packet: &Arrived) {
+        self.push(Packet { sent: packet.sent, at: packet.at, size: packet.total() });
+        while self.is_too_much() {
+            self.pop();
         }
+    }
+
+    fn update(&mut self) {
         if !self.gaps.are_known() {
             self.gaps = Gaps::of(&self.window);
         }
@@ -372,21 +381,26 @@ mod tests {
         Some(arrived.min(rate_of(bytes - last_size, last.since(first).max(TIME_MIN))))
     }
 
+    fn add(robust: &mut Robust, packets: &[Arrived]) {
+        packets.iter().for_each(|packet| robust.add(packet));
+        robust.update();
+    }
+
     #[test]
     fn a_steady_stream_has_its_rate() {
         let mut robust = Robust::new(&RobustConfig::default());
         let packets: Vec<_> = (0..9).map(|n| packet(n * 10, n * 10 + 50, 1_000)).collect();
-        robust.add(&packets);
+        add(&mut robust, &packets);
         assert_eq!(robust.rate, None);
-        robust.add(&[packet(90, 140, 1_000)]);
+        add(&mut robust, &[packet(90, 140, 1_000)]);
         assert_eq!(robust.rate, Some(Bitrate::from_kbps(800)));
         // An outage of 500 ms, then all at once: the gap is left out, and the rate is that of departure.
         let late: Vec<_> = (10..60).map(|n| packet(n * 10, 640 + (n - 10) / 10, 1_000)).collect();
-        robust.add(&late);
+        add(&mut robust, &late);
         assert_eq!(robust.rate, Some(Bitrate::from_kbps(800)));
         // Arrival at half of the rate.
         let slow: Vec<_> = (60..200).map(|n| packet(n * 10, 645 + (n - 60) * 20, 1_000)).collect();
-        robust.add(&slow);
+        add(&mut robust, &slow);
         assert_eq!(robust.rate, Some(Bitrate::from_kbps(400)));
         // 20 packets at least, 1 s at least.
         assert_eq!(robust.window.len(), 51);
@@ -397,7 +411,7 @@ mod tests {
         let mut robust = Robust::new(&RobustConfig::default());
         let packets: Vec<_> =
             (0..20).map(|n| Arrived { untracked: 500, ..packet(n * 10, n * 10 + 50, 1_000) }).collect();
-        robust.add(&packets);
+        add(&mut robust, &packets);
         assert_eq!(robust.rate, Some(Bitrate::from_kbps(1_200)));
     }
 
@@ -406,14 +420,14 @@ mod tests {
         let mut robust = Robust::new(&RobustConfig::default());
         let capacity = robust.window.capacity();
         for n in 0..2_000 {
-            robust.add(&[packet(n, n, 1_200)]);
+            add(&mut robust, &[packet(n, n, 1_200)]);
         }
         assert_eq!((robust.window.len(), robust.window.capacity()), (500, capacity));
-        robust.add(&[packet(2_000, 900, 1_200)]);
+        add(&mut robust, &[packet(2_000, 900, 1_200)]);
         assert_eq!((robust.window.len(), robust.rate), (0, None));
         // 5 s at most: at one packet in a second there are too few.
         for n in 0..20 {
-            robust.add(&[packet(n * 1_000, n * 1_000, 1_200)]);
+            add(&mut robust, &[packet(n * 1_000, n * 1_000, 1_200)]);
         }
         assert_eq!((robust.window.len(), robust.rate), (6, None));
     }
@@ -435,7 +449,7 @@ mod tests {
                 })
                 .collect();
             packets.sort_unstable_by_key(|packet| packet.at);
-            robust.add(&packets);
+            add(&mut robust, &packets);
             assert_eq!(robust.rate, by_the_book(&robust), "round {round}");
         }
     }

@@ -7,8 +7,6 @@
 use std::collections::VecDeque;
 
 use super::inter_arrival::Deltas;
-use crate::ArrivalTime;
-
 /// How delays become a trend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrendlineConfig {
@@ -45,7 +43,8 @@ impl Default for TrendlineConfig {
 pub(crate) struct Trendline {
     config: TrendlineConfig,
     points: VecDeque<Point>,
-    first_arrival: Option<ArrivalTime>,
+    /// In milliseconds.
+    first_arrival: Option<i64>,
     accumulated: f64,
     smoothed: f64,
     sums: Sums,
@@ -90,14 +89,13 @@ impl Trendline {
         (self.first_arrival, self.accumulated, self.smoothed, self.sums) = (None, 0.0, 0.0, Sums::default());
     }
 
-    /// The slope with this group, in milliseconds of delay for each of time; `None` while there are too few.
-    pub(crate) fn add(&mut self, deltas: Deltas, arrival: ArrivalTime) -> Option<f64> {
+    /// The slope with this group, which arrived at that millisecond: of delay, over time; `None` while there are too few.
+    pub(crate) fn add(&mut self, deltas: Deltas, arrival: i64) -> Option<f64> {
         let first = *self.first_arrival.get_or_insert(arrival);
         self.accumulated += deltas.arrived - deltas.sent;
         self.smoothed = self.config.smoothing * self.smoothed + (1.0 - self.config.smoothing) * self.accumulated;
-        let arrival = arrival.as_micros().div_euclid(1_000).saturating_sub(first.as_micros().div_euclid(1_000));
         self.push(Point {
-            arrival: arrival.clamp(-ARRIVAL_MAX, ARRIVAL_MAX),
+            arrival: arrival.saturating_sub(first).clamp(-ARRIVAL_MAX, ARRIVAL_MAX),
             smoothed: ((self.smoothed * DELAY_UNITS) as i64).clamp(-DELAY_MAX, DELAY_MAX),
             raw: self.accumulated,
         });
@@ -174,9 +172,9 @@ impl Sums {
     }
 }
 
-/// Most fit in 64 bits, and are converted sooner.
+/// No path comes near what does not fit in 64 bits: that saturates.
 fn number(whole: i128) -> f64 {
-    i64::try_from(whole).map_or(whole as f64, |whole| whole as f64)
+    i64::try_from(whole).unwrap_or(if whole < 0 { i64::MIN } else { i64::MAX }) as f64
 }
 
 #[cfg(test)]
@@ -186,10 +184,7 @@ mod tests {
     /// Groups 10 ms apart; each takes `step` ms longer than the one before.
     fn run(trendline: &mut Trendline, from: i64, groups: i64, step: f64) -> Option<f64> {
         (from..from + groups)
-            .map(|group| {
-                let arrival = ArrivalTime::from_micros(group * 10_000);
-                trendline.add(Deltas { sent: 10.0 - step, arrived: 10.0, size: 0 }, arrival)
-            })
+            .map(|group| trendline.add(Deltas { sent: 10.0 - step, arrived: 10.0, size: 0 }, group * 10))
             .last()?
     }
 
@@ -247,17 +242,17 @@ mod tests {
         let mut trendline =
             Trendline::new(TrendlineConfig { groups: 10, is_sorted: true, ..TrendlineConfig::default() });
         for arrival in [5, 3, 4, 1, 2, 9, 8, 7, 6, 0] {
-            trendline.add(Deltas { sent: 0.0, arrived: 0.0, size: 0 }, ArrivalTime::from_micros(arrival * 1_000));
+            trendline.add(Deltas { sent: 0.0, arrived: 0.0, size: 0 }, arrival);
         }
         assert!(trendline.points.iter().is_sorted_by_key(|point| point.arrival));
         for arrival in [i64::MAX, i64::MIN, 0].into_iter().cycle().take(30) {
             let deltas = Deltas { sent: -1e300, arrived: 1e300, size: 0 };
-            trendline.add(deltas, ArrivalTime::from_micros(arrival));
+            trendline.add(deltas, arrival);
         }
         // All at once: there is no line.
         let mut trendline = Trendline::new(TrendlineConfig::default());
         for _ in 0..40 {
-            assert_eq!(trendline.add(Deltas { sent: 1.0, arrived: 0.0, size: 0 }, ArrivalTime::from_micros(7)), None);
+            assert_eq!(trendline.add(Deltas { sent: 1.0, arrived: 0.0, size: 0 }, 7), None);
         }
     }
 }

@@ -112,7 +112,7 @@ impl RembGenerator {
             self.look_for_probe(Probe { sent: millis(sent.as_micros()), came: millis(time.as_micros()), size }, time);
         if let Some(deltas) = self.groups.add(sent, arrival, bytes(size), time) {
             self.estimator.update(deltas, self.overuse.usage());
-            self.overuse.update(Some(self.estimator.offset()), deltas.sent, arrival);
+            self.overuse.update(Some(self.estimator.offset()), deltas.sent, arrival.as_micros().div_euclid(1_000));
         }
         if probed || self.is_time(time) {
             self.update(time, now);
