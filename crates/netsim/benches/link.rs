@@ -4,7 +4,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use plenary_netsim::{Link, LinkConfig, Loss, Machine, Network, NodeId, Outgoing, Packet, Simulation, SiteId};
+use plenary_netsim::{
+    Aqm, CoDel, Congestion, DualPi2, Link, LinkConfig, Loss, Machine, Network, NodeId, Outgoing, Packet, Simulation,
+    SiteConfig, SiteId, Tcp, Traffic,
+};
 use plenary_wire::{Bitrate, DataSize, Datagram, Ecn, FlowId, Limit, Transmit};
 
 fn main() {
@@ -27,10 +30,15 @@ fn link_config() -> LinkConfig {
     }
 }
 
-/// The link alone.
-#[divan::bench]
-fn link_minute() -> u64 {
-    let mut link = Link::new(link_config(), 1, 0);
+/// The link alone, with each kind of queue.
+#[divan::bench(args = ["drop tail", "codel", "dualpi2"])]
+fn link_minute(queue: &str) -> u64 {
+    let aqm = match queue {
+        "drop tail" => Aqm::DropTail,
+        "codel" => Aqm::CoDel(CoDel::default()),
+        _ => Aqm::DualPi2(DualPi2::default()),
+    };
+    let mut link = Link::new(LinkConfig { aqm, ..link_config() }, 1, 0);
     let packet = Packet { size: DataSize::from_bytes(1_200), ecn: Ecn::NotEct, payload: 0u32 };
     let mut now = Duration::ZERO;
     while now < MINUTE {
@@ -117,4 +125,18 @@ fn simulation_minute() -> u64 {
     }
     sim.run_until(MINUTE);
     sim.network().counters().delivered
+}
+
+/// A minute of a long TCP flow that fills a link of 20 Mb/s and its queue.
+#[divan::bench(args = ["new reno", "cubic"])]
+fn tcp_minute(congestion: &str) -> u64 {
+    let congestion = if congestion == "cubic" { Congestion::Cubic } else { Congestion::NewReno };
+    let mut network = Network::new(1);
+    let up = LinkConfig { rate: Bitrate::from_mbps(20).into(), ..LinkConfig::delay(Duration::from_millis(50)) };
+    let site = network.add_site(SiteId::INTERNET, SiteConfig { up, ..SiteConfig::default() });
+    let from = network.add_host(site, &[IpAddr::from([10, 0, 0, 2])]);
+    let to = network.add_host(SiteId::INTERNET, &[IpAddr::from([192, 0, 2, 1])]);
+    let flow = network.add_traffic([from, to], Traffic::LongTcp(Tcp::new(congestion)), Duration::ZERO..MINUTE);
+    assert_eq!(network.poll(MINUTE), None);
+    network.traffic_counters(flow).received.as_bytes()
 }
