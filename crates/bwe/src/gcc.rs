@@ -66,7 +66,8 @@ const PROBE_FLOOR: f64 = 0.85;
 
 /// Google congestion control: rates by delay and by loss, probes, and what else limits them.
 ///
-/// ECN marks and priorities change nothing. See the [module](self) for the parts.
+/// ECN marks and priorities change nothing, and whether the application is the limit it sees itself. Each part has a file of
+/// its own, which names the original's.
 #[derive(Clone, Debug)]
 pub struct Gcc {
     config: GccConfig,

@@ -34,7 +34,7 @@ impl Default for ThroughputConfig {
 pub struct RobustConfig {
     /// Packets that it has at least, if it is not too long with them. Range: from 10. Default: 20.
     pub packets: usize,
-    /// Packets that it has at most, 32 bytes each. Range: from `packets`. Default: 500.
+    /// Packets that it has at most, 24 bytes each. Range: from `packets`. Default: 500.
     pub packets_max: usize,
     /// Without so many there is no rate. Range: from 2 to `packets`. Default: 10.
     pub packets_required: usize,

@@ -1,6 +1,7 @@
 //! What the crate promises, seen from outside: of every controller, and of what it is told by.
 
 mod allocation;
+mod duplicates;
 mod gcc;
 mod history;
 mod hostile;
