@@ -1,5 +1,6 @@
 //! What several targets have in common: how they read their input, and what they hold against it.
 
+pub mod client;
 mod payloads;
 mod sender;
 
