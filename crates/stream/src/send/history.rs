@@ -86,6 +86,8 @@ pub struct SendHistory {
     /// The number of the first entry; of the next packet, if there is none.
     first: ExtendedSeqNo,
     size: DataSize,
+    /// When those that are too old were looked for.
+    evicted_at: u32,
     /// In bytes.
     budget: u64,
     rtx_next: SeqNo,
@@ -122,6 +124,7 @@ impl SendHistory {
             entries: VecDeque::new(),
             first: ExtendedSeqNo(0),
             size: DataSize::ZERO,
+            evicted_at: 0,
             budget: config.budget_max.as_bytes(),
             rtx_next: config.rtx_first,
             counters: HistoryCounters::default(),
@@ -147,7 +150,7 @@ impl SendHistory {
             self.first = ExtendedSeqNo(1 << 16 | u64::from(number.0));
         } else if seq < next {
             self.replace(seq, entry);
-            self.evict(at);
+            self.evict_at_times(at);
             return;
         } else {
             let skipped = (seq.0 - next.0) as usize;
@@ -157,7 +160,16 @@ impl SendHistory {
         }
         self.entries.push_back(entry);
         self.size = self.size.saturating_add(DataSize::from_bytes(size.into()));
-        self.evict(at);
+        self.evict_at_times(at);
+    }
+
+    /// The oldest are far from the newest in memory: who is too old is looked for eight times in an age, and whenever
+    /// somebody asks for packets.
+    fn evict_at_times(&mut self, at: u32) {
+        let since = u128::from(at.wrapping_sub(self.evicted_at));
+        if self.size > self.config.size_max || since * 8 >= self.config.age_max.as_millis() {
+            self.evict(at);
+        }
     }
 
     /// The number behind the newest.
@@ -189,6 +201,7 @@ impl SendHistory {
     }
 
     fn evict(&mut self, at: u32) {
+        self.evicted_at = at;
         let age_max = self.config.age_max.as_millis();
         while let Some(entry) = self.entries.front() {
             let kept = self.size <= self.config.size_max && u128::from(at.wrapping_sub(entry.sent)) <= age_max;

@@ -217,6 +217,19 @@ fn packets_max_size_max_and_age_max_forget_the_oldest() {
     assert!(story.history.is_empty());
 }
 
+#[test]
+fn who_is_too_old_is_gone_an_eighth_of_the_age_later() {
+    let mut story = Story::new(HistoryConfig { age_max: MS(80), ..ample() });
+    let mut longest = 0;
+    for number in 0..1000 {
+        story.send(number.into(), [number]);
+        longest = longest.max(story.history.len());
+    }
+    assert_eq!(longest, 90, "81 are young enough, and nine more wait");
+    story.nack(999, []);
+    assert_eq!(story.history.len(), 81);
+}
+
 // A hostile peer that asks for everything as often as it may.
 #[test]
 fn retransmissions_are_held_to_the_budget() {
