@@ -81,7 +81,7 @@ pub struct Feedback<'a> {
     /// On the way and not reported on, after this.
     pub in_flight: DataSize,
     /// From the newest packet's departure to now, without the time that the receiver kept the report, where that is
-    /// known (RFC 8888), else with it.
+    /// known (RFC 8888), else with it. `None` if a newer packet is known to have arrived: this feedback is late.
     pub round_trip: Option<Duration>,
 }
 

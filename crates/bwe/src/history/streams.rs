@@ -35,7 +35,12 @@ impl Streams {
     }
 
     /// A packet leaves; those with numbers below `first` are no longer asked for. `false` if there are too many streams.
+    #[inline]
     pub(super) fn note(&mut self, ssrc: Ssrc, seq: SeqNo, number: u64, first: u64) -> bool {
+        if let Some(stream) = self.streams.get_mut(self.last).filter(|stream| stream.ssrc == ssrc) {
+            stream.note(seq, number, first);
+            return true;
+        }
         let index = match self.find(ssrc) {
             Ok(index) => index,
             Err(_) if self.streams.len() >= self.streams_max && !self.evict(first) => return false,
@@ -83,6 +88,11 @@ impl Stream {
             && (oldest < first || oldest == NONE || self.numbers.len() >= NUMBERS_MAX)
         {
             self.numbers.pop_front();
+        }
+        if seq == self.newest.seq_no().wrapping_add(1) && !self.numbers.is_empty() {
+            self.numbers.push_back(number);
+            self.newest = ExtendedSeqNo(self.newest.0 + 1);
+            return;
         }
         let extended = self.newest.nearest(seq);
         if let Some(known) = self.index(extended).and_then(|index| self.numbers.get_mut(index)) {

@@ -36,6 +36,34 @@ fn a_thousand_duplicates_tell_nothing() {
 }
 
 #[test]
+fn a_thousand_messages_in_any_order_tell_the_same() {
+    // A message on each ten packets, of which the third is lost, given in two orders: by blocks of thirty.
+    let statuses: Vec<_> = (0..10).map(|index| (index != 2).then_some(4)).collect();
+    let facts = |order: fn(u64) -> u64| {
+        let mut history = History::new(Config { first: SeqNo(60_000), ..Config::default() }).unwrap();
+        let mut facts = Vec::new();
+        for block in 0..34 {
+            for packet in block * 300..(block + 1) * 300 {
+                history.handle_sent(departure(), ms(packet));
+            }
+            for place in 0..30 {
+                let message = block * 30 + order(place);
+                let (base, count) = (60_000_u16.wrapping_add(message as u16 * 10), message as u8);
+                let feedback = Twcc { base, reference: message as i32, count, statuses: &statuses };
+                facts.extend(told(feedback.to(&mut history, ms((block + 1) * 300))));
+            }
+            assert_eq!(history.in_flight(), bytes(0));
+        }
+        facts.sort_unstable();
+        facts
+    };
+    let in_order = facts(|place| place);
+    assert_eq!(in_order.len(), 10_200);
+    assert_eq!(facts(|place| 29 - place), in_order);
+    assert_eq!(facts(|place| place * 7 % 30), in_order);
+}
+
+#[test]
 fn one_that_was_lost_is_told_once_more_if_it_arrives_after_all() {
     let mut history = sent(0, 3);
     Twcc { statuses: &[Some(40), None, Some(4)], ..FEEDBACK }.to(&mut history, ms(50)).unwrap();
