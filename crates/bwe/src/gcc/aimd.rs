@@ -57,6 +57,8 @@ enum State {
 #[derive(Clone, Debug)]
 pub(crate) struct Aimd {
     config: AimdConfig,
+    /// The logarithm of the increase in a second.
+    growth: f64,
     rate: Bitrate,
     min: Bitrate,
     is_initialized: bool,
@@ -75,6 +77,7 @@ impl Aimd {
     pub(crate) fn new(config: AimdConfig) -> Self {
         Self {
             round_trip: micros(config.round_trip),
+            growth: libm::log(config.increase),
             config,
             rate: RATE_FIRST,
             min: Bitrate::ZERO,
@@ -224,7 +227,7 @@ impl Aimd {
 
     fn multiplicative_step(&self, elapsed: i64) -> Bitrate {
         let factor = match self.changed {
-            Some(_) => libm::exp(libm::log(self.config.increase) * libm::fmin(seconds(elapsed), 1.0)),
+            Some(_) => libm::exp(self.growth * libm::fmin(seconds(elapsed), 1.0)),
             None => self.config.increase,
         };
         rate(libm::fmax(bps(self.rate) * (factor - 1.0), MULTIPLICATIVE_MIN))

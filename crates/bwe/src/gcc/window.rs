@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use plenary_wire::{Bitrate, DataSize};
 
-use super::number::{bps, duration, micros, scaled};
+use super::number::{bps, micros, scaled, seconds};
 
 /// The window, and what it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,8 +80,8 @@ impl Window {
         if self.round_trips.is_empty() || self.config.beyond == Beyond::Ignore {
             return;
         }
-        let time = duration(self.least.saturating_add(micros(self.config.queue)));
-        let size = target.data_in(time);
+        let time = seconds(self.least.saturating_add(micros(self.config.queue)));
+        let size = DataSize::from_bytes((bps(target) * time / 8.0) as u64);
         let size = self.size.map_or(size, |last| DataSize::from_bytes(size.as_bytes().midpoint(last.as_bytes())));
         self.size = Some(size.max(WINDOW_MIN));
     }
