@@ -144,6 +144,16 @@ mod tests {
     }
 
     #[test]
+    fn a_slope_counts_for_sixty_groups_at_most() {
+        // The threshold is 6: 60 · 4 · 0.0251 are above it, 0.0249 are not.
+        for (trend, usage) in [(0.0251, Usage::Over), (0.0249, Usage::Normal)] {
+            let mut overuse = Overuse::new(OveruseConfig::default());
+            run(&mut overuse, 0, &[0.0; 200]);
+            assert_eq!(run(&mut overuse, 200, &[trend; 3]), usage);
+        }
+    }
+
+    #[test]
     fn the_threshold_moves_as_computed_by_hand() {
         let mut overuse = Overuse::new(OveruseConfig::default());
         run(&mut overuse, 0, &[0.0, 0.0]);

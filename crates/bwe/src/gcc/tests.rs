@@ -194,6 +194,54 @@ fn probes_that_are_said_to_arrive_faster_show_nothing() {
 }
 
 #[test]
+fn a_slow_probe_does_not_lower_it_below_what_arrives() {
+    let mut peer = Peer::new(Streams { start: kbps(1_000), ..Streams::default() });
+    peer.run(5_000, 1_000, HONEST);
+    let (rate, duration) = (kbps(2_000), Duration::from_millis(15));
+    let id = ProbeId(9);
+    peer.gcc.probe_estimator.expect(&ProbeCluster { id, rate, duration, packets_min: 5, interval: duration });
+    let from = peer.now;
+    for packet in 0..6 {
+        peer.now = from + packet * 4_000;
+        peer.send(Some(id), Some(from + 50_000 + packet * 40_000));
+    }
+    peer.now = from + 400_000;
+    peer.report();
+    assert_eq!(peer.gcc.explain().cause, Cause::Probe(id));
+    // The probe shows 190 kbit/s.
+    let acknowledged = peer.gcc.acknowledged().unwrap();
+    assert!(acknowledged > kbps(800), "{acknowledged}");
+    assert_eq!(peer.target(), scaled(acknowledged, 0.85));
+}
+
+#[test]
+fn who_sends_too_little_for_it_to_rise_is_probed_for() {
+    let mut peer = Peer::new(Streams { demand: kbps(3_000), ..Streams::default() });
+    while peer.gcc.poll_probe().is_some() {}
+    peer.run(30_000, 600, HONEST);
+    // Two thirds of the target are sent: the application is not the limit, but the target does not rise.
+    assert!((kbps(895)..=kbps(925)).contains(&peer.target()), "{}", peer.target());
+    assert_eq!(peer.gcc.application_limit.since(), None);
+    assert!(peer.gcc.poll_probe().is_some_and(|cluster| cluster.rate > kbps(1_700)));
+}
+
+#[test]
+fn a_large_fall_that_ends_is_probed_for() {
+    let mut peer = Peer::new(Streams { start: kbps(1_000), demand: kbps(2_000), ..Streams::default() });
+    while peer.gcc.poll_probe().is_some() {}
+    peer.run(3_000, 300, HONEST);
+    let before = peer.target();
+    // A queue comes, and goes.
+    let from = peer.now;
+    peer.run(800, 300, |now| Some(now + 50_000 + (now - from) / 2));
+    assert!(peer.target() < scaled(before, 0.6), "{}", peer.target());
+    let (from, queue) = (peer.now, (peer.now - from) / 2);
+    peer.run(3_200, 300, |now| Some(now + 50_000 + (queue - (now - from) / 2).max(0)));
+    let probed = peer.gcc.poll_probe().map(|cluster| cluster.rate);
+    assert_eq!(probed, Some(scaled(before, 0.85)));
+}
+
+#[test]
 fn the_receivers_limit_holds_until_it_is_lifted() {
     let mut peer = Peer::new(Streams::default());
     peer.run(5_000, 1_000, HONEST);

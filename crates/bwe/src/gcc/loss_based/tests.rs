@@ -187,3 +187,77 @@ fn a_spike_of_loss_does_not_count_but_of_a_burst() {
     assert_eq!(observed(20, 25), 0.0);
     assert!(observed(20, 50) > 0.05);
 }
+
+const fn at(ms: i64) -> Time {
+    Time::from_micros(ms * 1_000)
+}
+
+/// Bounds of a path where delay allows 2 Mbit/s.
+const fn bounds(acknowledged: f64) -> Bounds {
+    Bounds { lower: 0.0, upper: 1e7, max: 1e7, delay_based: Some(2e6), acknowledged: Some(acknowledged) }
+}
+
+#[test]
+fn each_hold_is_twice_as_long() {
+    let mut state = State::new(&LossBasedConfig::default());
+    let mut now = 0;
+    for hold in [300, 600, 1_200] {
+        state.update(1e6, 1e6, &bounds(1e6), at(now));
+        assert_eq!((state.phase(), state.rate()), (Phase::Decreasing, 1e6));
+        // What is more is not taken until it is over.
+        state.update(1.2e6, 1.2e6, &bounds(1e6), at(now + hold - 1));
+        assert_eq!(state.rate(), 1e6, "{hold}");
+        state.update(1.2e6, 1.2e6, &bounds(1e6), at(now + hold));
+        assert_eq!((state.phase(), state.rate()), (Phase::Padding, 1.2e6));
+        now += hold + 10_000;
+    }
+    // When delay is the limit again, holds begin with the first.
+    state.update(2e6, 2e6, &bounds(1e6), at(now));
+    assert_eq!(state.phase(), Phase::DelayBased);
+    state.update(1e6, 1e6, &bounds(1e6), at(now));
+    state.update(1.2e6, 1.2e6, &bounds(1e6), at(now + 300));
+    assert_eq!(state.rate(), 1.2e6);
+}
+
+#[test]
+fn padding_lasts_two_seconds_after_a_rise() {
+    let mut state = State::new(&LossBasedConfig::default());
+    state.update(1e6, 1e6, &bounds(1e6), at(0));
+    state.update(1.2e6, 1.2e6, &bounds(1e6), at(300));
+    state.update(1.2e6, 1.2e6, &bounds(1e6), at(2_300));
+    assert_eq!((state.phase(), state.is_padding(at(2_300))), (Phase::Padding, true));
+    assert!(!state.is_padding(at(2_301)));
+    state.update(1.2e6, 1.2e6, &bounds(1e6), at(2_301));
+    assert_eq!(state.phase(), Phase::Decreasing);
+}
+
+#[test]
+fn while_loss_limits_it_a_rise_is_bounded() {
+    let mut state = State::new(&LossBasedConfig::default());
+    assert_eq!(state.bound_increase(1e6, 9e6, &bounds(1e6), at(0)), 9e6);
+    state.update(1e6, 1e6, &bounds(1e6), at(0));
+    // 1.3 of the channel, within 300 ms.
+    assert_eq!(state.limit(), Some(1.3e6));
+    assert_eq!(state.bound_increase(1e6, 9e6, &bounds(5e6), at(299)), 1.3e6);
+    // After them 1.5 of what is acknowledged, which has to be 1.3 of what was held; else 1.2.
+    assert_eq!(state.bound_increase(1e6, 9e6, &bounds(1.4e6), at(300)), 1.5 * 1.4e6);
+    assert_eq!(state.bound_increase(1e6, 9e6, &bounds(1.2e6), at(300)), 1.2 * 1.2e6);
+    // It rises at least by the bit that ends the fall.
+    assert_eq!(state.bound_increase(1e6, 9e6, &bounds(0.5e6), at(300)), 1e6 + 1.0);
+    assert_eq!(state.bound_increase(1e6, 0.9e6, &bounds(0.5e6), at(300)), 0.9e6);
+}
+
+#[test]
+fn it_does_not_rise_while_more_is_lost_than_the_path_loses_anyway() {
+    let mut path = Path::new();
+    path.run(4, 450, 500, NONE);
+    path.run(10, 450, 500, |number| number % 40 == 0);
+    path.run(3, 450, 500, |number| number % 14 == 0);
+    path.run(1, 450, 900, |number| number % 14 == 0);
+    let channel = path.loss_based.channel.unwrap();
+    assert!(path.loss_based.loss() > channel.inherent_loss, "{} {channel:?}", path.loss_based.loss());
+    assert_eq!(path.rate(), Some(500));
+    // Once it loses no more, it does.
+    path.run(12, 450, 900, NONE);
+    assert_eq!(path.rate(), Some(900));
+}
