@@ -271,6 +271,10 @@ impl Gcc {
         self.application_limit.since().or(self.bounded_since).filter(|_| self.has_feedback)
     }
 
+    fn wait(&mut self, now: Time) {
+        self.next_timeout = now.plus(micros(self.config.interval).max(1_000));
+    }
+
     /// Tells the parts what the target is, and the caller.
     fn publish(&mut self, cause: Option<Cause>, now: Time) {
         let base = self.target.rate();
@@ -368,13 +372,15 @@ impl Controller for Gcc {
         if change.is_probe {
             self.probes.handle_result(now);
         }
+        self.probes.set_limited(self.probed_since());
         if change.has_recovered {
-            self.probes.set_limited(self.probed_since());
             self.probes.handle_recovery(now);
         }
+        self.probes.handle_timeout(now);
         if seen.is_some() {
             self.window.update(self.base);
         }
+        self.wait(now);
     }
 
     fn handle_round_trip(&mut self, sample: Duration, _now: Instant) {
@@ -435,7 +441,7 @@ impl Controller for Gcc {
         if now < self.next_timeout {
             return;
         }
-        self.next_timeout = now.plus(micros(self.config.interval).max(1_000));
+        self.wait(now);
         self.application_limit.advance(now);
         self.prove(None, now);
         self.target.update(now);

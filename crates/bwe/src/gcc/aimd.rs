@@ -1,7 +1,8 @@
 //! The rate by delay: up by steps while there is no congestion, down at once to less than what arrives.
 //!
 //! Aligned to libwebrtc `modules/remote_bitrate_estimator/aimd_rate_control.cc`, signalapp/webrtc bd635df347, without
-//! the estimates of a network that it can be given.
+//! the estimates of a network that it can be given. It differs in that a probe that shows much less than the known capacity
+//! refutes it; upstream rises from there by the steps that are meant for where the capacity is near.
 
 use std::time::Duration;
 
@@ -126,6 +127,9 @@ impl Aimd {
     /// A probe has shown that rate, or it is halved for want of anything else.
     pub(crate) fn set_rate(&mut self, rate: Bitrate, now: Time) {
         self.is_initialized = true;
+        if rate < self.rate && self.capacity.lower().is_some_and(|lower| rate < lower) {
+            self.capacity.reset();
+        }
         self.rate = rate.max(self.min);
         self.changed = Some(now);
     }
@@ -316,6 +320,16 @@ mod tests {
         aimd.set_rate(kbps(430), at(1_300));
         aimd.update(Usage::Over, Some(kbps(520)), at(1_600));
         assert_eq!(aimd.rate(), kbps(425));
+    }
+
+    #[test]
+    fn a_probe_that_shows_much_less_refutes_the_capacity() {
+        for (probed, is_known) in [(940, true), (939, false)] {
+            let mut aimd = started(1_000);
+            aimd.capacity.add(kbps(1_000));
+            aimd.set_rate(kbps(probed), at(0));
+            assert_eq!(aimd.capacity.estimate().is_some(), is_known, "{probed}");
+        }
     }
 
     #[test]

@@ -34,7 +34,8 @@ pub struct GccConfig {
     pub pacing_without_feedback: f64,
     /// The target rises to so many times what was acknowledged at most. Default: 2.
     pub proven: f64,
-    /// How often it looks at the time. Default: 25 ms.
+    /// So long after the last feedback, or look, it looks at the time: nothing that depends on it is shorter than a second.
+    /// Default: 100 ms; libwebrtc looks each 25 ms.
     pub interval: Duration,
 }
 
@@ -54,7 +55,7 @@ impl Default for GccConfig {
             pacing: 1.1,
             pacing_without_feedback: 2.5,
             proven: 2.0,
-            interval: Duration::from_millis(25),
+            interval: Duration::from_millis(100),
         }
     }
 }

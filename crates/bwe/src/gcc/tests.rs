@@ -104,7 +104,7 @@ fn it_begins_at_the_start_within_the_limits() {
     let rates = peer.gcc.rates();
     assert_eq!((rates.target, rates.pacing, rates.padding), (kbps(400), kbps(1_000), Bitrate::ZERO));
     assert_eq!(peer.gcc.explain().cause, Cause::Streams);
-    assert_eq!(peer.gcc.poll_timeout(), Some(peer.at(25_000)));
+    assert_eq!(peer.gcc.poll_timeout(), Some(peer.at(100_000)));
 }
 
 #[test]
