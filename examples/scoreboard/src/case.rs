@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use plenary_netsim::{Aqm, Loss, QueueLimit, ShortTcp, Tcp};
+use plenary_netsim::{Aqm, Conditions, Loss, QueueLimit, ShortTcp, Tcp};
 use plenary_wire::Bitrate;
 
 use crate::media::{AUDIO_RATE, VIDEO_RATE_MAX};
@@ -40,6 +40,8 @@ pub struct Bottleneck {
     pub jitter: Duration,
     /// What waits at most.
     pub queue: QueueLimit,
+    /// What a recording tells of delay, jitter and loss over time; where it does, it counts.
+    pub conditions: Conditions,
     /// What keeps the queue short before it is full.
     pub aqm: Aqm,
     /// What the wire loses.

@@ -3,6 +3,7 @@
 mod application;
 mod household;
 mod mobile;
+mod recorded;
 mod rfc8867_5;
 mod rfc8867_6;
 mod rfc8868;
@@ -10,10 +11,12 @@ mod rfc8869;
 
 use std::time::Duration;
 
-use plenary_netsim::{Aqm, Loss, QueueLimit};
+use plenary_netsim::{Aqm, Conditions, Loss, QueueLimit};
 use plenary_wire::Bitrate;
 
 use crate::case::{Bottleneck, Case, Flow};
+
+pub use recorded::recorded;
 
 /// All of them, in the order of the table.
 #[must_use]
@@ -56,6 +59,7 @@ fn bottleneck(capacity: Vec<(Duration, Bitrate)>, delay: Duration) -> Bottleneck
         delay,
         jitter: JITTER,
         queue: QueueLimit::ms(300),
+        conditions: Conditions::default(),
         aqm: Aqm::DropTail,
         loss: Loss::None,
     }

@@ -2,8 +2,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use plenary_bwe::{Cause, Purpose, Rates};
+use plenary_netsim::RtpRecord;
 use plenary_wire::Bitrate;
 
+use crate::media::{IP_UDP_HEADERS, RTP_HEADER};
 use crate::sender::Departure;
 
 /// Every packet and every decision of a run.
@@ -55,6 +57,20 @@ impl Details {
         out
     }
 
+    /// The common log of RFC 8868 §3.1 of what was sent, or of what was received. SSRCs are made up, so that flows differ.
+    #[must_use]
+    pub fn rtp_log(&self, is_received: bool) -> String {
+        let mut records: Vec<_> = self.packets.iter().filter(|seen| !(is_received && seen.is_lost)).collect();
+        if !is_received {
+            records.sort_by_key(|seen| (seen.departure.sent, seen.flow, seen.departure.number));
+        }
+        let mut out = String::new();
+        for seen in records {
+            let _ = writeln!(out, "{}", rtp_record(seen, is_received));
+        }
+        out
+    }
+
     /// A line for each decision: rates in bit/s, the window in bytes, and why the target is what it is.
     #[must_use]
     pub fn decisions_csv(&self) -> String {
@@ -66,6 +82,24 @@ impl Details {
             let _ = writeln!(out, "{},{flow},{target},{pacing},{padding},{window},{cause}", at.as_micros());
         }
         out
+    }
+}
+
+fn rtp_record(seen: &PacketSeen, is_received: bool) -> RtpRecord {
+    let Departure { rtp: (ssrc, seq), size, purpose, sent, captured, ends_frame, .. } = seen.departure;
+    let (payload_type, clock) = match purpose {
+        Purpose::Audio => (111, 48_000),
+        Purpose::Video => (96, 90_000),
+        Purpose::Retransmission | Purpose::Padding => (97, 90_000),
+    };
+    RtpRecord {
+        at: if is_received { seen.at } else { sent },
+        payload_type,
+        ssrc: 16 * (1 + seen.flow as u32) + ssrc.0,
+        sequence: seq.0,
+        timestamp: (captured.as_nanos() * clock / 1_000_000_000) as u32,
+        marker: ends_frame,
+        size: (size.as_bytes() as usize).saturating_sub(RTP_HEADER + IP_UDP_HEADERS),
     }
 }
 
@@ -95,6 +129,9 @@ mod tests {
         assert_eq!(lines.len() as u32, sent);
         assert_eq!(lines.iter().filter(|line| line[6].is_empty()).count() as u32, lost);
         assert!(lines.iter().all(|line| line.len() == 10 && line[6].is_empty() != line[7].is_empty()));
+        let (sent_log, received_log) = (details.rtp_log(false), details.rtp_log(true));
+        assert_eq!((sent_log.lines().count() as u32, received_log.lines().count() as u32), (sent, sent - lost));
+        assert_eq!(sent_log.lines().next(), Some("0.000000 111 11 0 0 0 50"));
         assert_eq!(decisions.lines().nth(1), Some("0,0,952380,1000000,0,,start"));
     }
 }

@@ -22,7 +22,7 @@ mod world;
 
 pub use algorithms::{ALGORITHMS, Algorithm, Entrant, Setup, Transport};
 pub use case::{Background, Bottleneck, Case, CrossTcp, Flow, Kind, Span};
-pub use cases::all as cases;
+pub use cases::{all as cases, recorded};
 pub use details::Details;
 pub use feedback::Format;
 pub use golden::{GOLDEN_CASES, curve, exact_curve};

@@ -8,7 +8,9 @@ use std::{fs, io, thread};
 
 use clap::Parser;
 use plenary_scoreboard::external::Command;
-use plenary_scoreboard::{ALGORITHMS, Algorithm, Case, Entrant, GOLDEN_CASES, Outcome, Sweep, cases, curve, markdown};
+use plenary_scoreboard::{
+    ALGORITHMS, Algorithm, Case, Entrant, GOLDEN_CASES, Outcome, Sweep, cases, curve, markdown, recorded,
+};
 
 /// Runs congestion controllers through the cases of RFC 8867 and others, in virtual time, and writes a table.
 #[derive(Debug, Parser)]
@@ -22,13 +24,16 @@ struct Options {
     /// Only those whose names begin so, separated by commas; without it, all.
     #[arg(long, value_delimiter = ',')]
     cases: Vec<String>,
+    /// A file with a recorded link, to be a case as well: gym's .json, .csv, or mahimahi. More than one may be given.
+    #[arg(long)]
+    trace: Vec<PathBuf>,
     /// How many seeds: 1 to this.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The directory that the results go to.
     #[arg(long, default_value = "target/scoreboard")]
     out: PathBuf,
-    /// Also writes every packet and decision of the first seed, as CSV.
+    /// Also writes every packet and decision of the first seed, as CSV and as the log of RFC 8868.
     #[arg(long)]
     csv: bool,
     /// Also writes the curves that the tests hold algorithms to, into this directory.
@@ -79,7 +84,11 @@ fn start(options: &Options) -> io::Result<()> {
 
 fn chosen_cases(options: &Options) -> io::Result<Vec<Case>> {
     let is_chosen = |case: &Case| options.cases.iter().any(|prefix| case.name.starts_with(prefix));
-    let chosen: Vec<_> = cases().into_iter().filter(|case| options.cases.is_empty() || is_chosen(case)).collect();
+    let mut chosen: Vec<_> = cases().into_iter().filter(|case| options.cases.is_empty() || is_chosen(case)).collect();
+    for path in &options.trace {
+        let case = recorded(path, &fs::read_to_string(path)?);
+        chosen.push(case.map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?);
+    }
     if chosen.is_empty() { Err(io::Error::other("there is no such case: see --list")) } else { Ok(chosen) }
 }
 
@@ -101,15 +110,18 @@ fn command(line: &str) -> Command {
     Command { name, line: line.to_owned(), reply_time_max: Duration::from_secs(10) }
 }
 
-/// `CASE/ALGORITHM.packets.csv` and `CASE/ALGORITHM.decisions.csv`.
+/// Of each case and algorithm, every packet, the same as RTP logs, and every decision.
 fn write_details(sweep: &Sweep<'_>, outcomes: &[Vec<Outcome>], directory: &Path) -> io::Result<()> {
     for (case, row) in sweep.cases.iter().zip(outcomes) {
         let directory = directory.join(&case.name);
         fs::create_dir_all(&directory)?;
         for (entrant, outcome) in sweep.entrants.iter().zip(row) {
             let Some(details) = outcome.as_ref().ok().and_then(|entry| entry.first.details.as_ref()) else { continue };
-            fs::write(directory.join(format!("{}.packets.csv", entrant.name())), details.packets_csv())?;
-            fs::write(directory.join(format!("{}.decisions.csv", entrant.name())), details.decisions_csv())?;
+            let write = |kind, text| fs::write(directory.join(format!("{}.{kind}", entrant.name())), text);
+            write("packets.csv", details.packets_csv())?;
+            write("decisions.csv", details.decisions_csv())?;
+            write("sent.log", details.rtp_log(false))?;
+            write("received.log", details.rtp_log(true))?;
         }
     }
     Ok(())

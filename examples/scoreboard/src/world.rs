@@ -317,6 +317,7 @@ fn config_of(spec: &Bottleneck) -> LinkConfig {
         jitter: spec.jitter,
         loss: spec.loss.clone(),
         queue: spec.queue,
+        conditions: spec.conditions.clone(),
         aqm: spec.aqm,
         ..LinkConfig::default()
     }
