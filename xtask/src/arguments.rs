@@ -6,6 +6,7 @@ cargo xtask external-types          third-party types in public APIs
 cargo xtask fuzz [TARGET [SECONDS]] one fuzz target, for a minute unless told; alone: which targets there are
 cargo xtask bench [CRATE]           the benchmarks of one crate, or all
 cargo xtask bench-sfu [POINT…]      CPU for each packet that the server forwards, beside the floor, at some loads or all
+cargo xtask scoreboard              crates/bwe/SCOREBOARD.md and the curves of examples/scoreboard, written anew
 cargo xtask mutate CRATE [NUMBER]   breaks each rule of the crate's mutations.json: its test must fail";
 
 /// One task, with what it was told.
@@ -18,6 +19,7 @@ pub(crate) enum Task {
     Fuzz { target: Option<String>, seconds: u32 },
     Bench { package: Option<String> },
     BenchSfu { points: Vec<String> },
+    Scoreboard,
     Mutate { package: String, number: Option<usize> },
 }
 
@@ -38,6 +40,7 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Task, String> {
         ["bench-sfu", ref points @ ..] if points.iter().all(|point| is_name(point)) => {
             Task::BenchSfu { points: points.iter().map(|point| (*point).to_owned()).collect() }
         }
+        ["scoreboard"] => Task::Scoreboard,
         ["mutate", package] if is_name(package) => Task::Mutate { package: package.to_owned(), number: None },
         ["mutate", package, number] if is_name(package) => {
             let number = number.parse().map_err(|_| format!("`{number}` is not a number"))?;
@@ -76,6 +79,7 @@ mod tests {
         assert_eq!(parsed("fuzz sdp 5"), Ok(Task::Fuzz { target: Some("sdp".to_owned()), seconds: 5 }));
         assert_eq!(parsed("mutate ice"), Ok(Task::Mutate { package: "ice".to_owned(), number: None }));
         assert_eq!(parsed("mutate ice 7"), Ok(Task::Mutate { package: "ice".to_owned(), number: Some(7) }));
+        assert_eq!(parsed("scoreboard"), Ok(Task::Scoreboard));
         assert_eq!(parsed("bench rtp"), Ok(Task::Bench { package: Some("rtp".to_owned()) }));
         assert_eq!(parsed("bench-sfu"), Ok(Task::BenchSfu { points: Vec::new() }));
         assert_eq!(parsed("bench-sfu v10"), Ok(Task::BenchSfu { points: vec!["v10".to_owned()] }));

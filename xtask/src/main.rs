@@ -43,6 +43,7 @@ fn perform(task: Task, workspace: &Workspace) -> Result<bool, String> {
         Task::Fuzz { target: Some(target), seconds } => return fuzz::run_by_hand(workspace, &target, seconds),
         Task::Mutate { package, number } => return mutate::run(workspace, &package, number),
         Task::BenchSfu { points } => return bench_sfu::run(workspace, &points),
+        Task::Scoreboard => steps::scoreboard::write(workspace)?,
         Task::Bench { package } => return bench(workspace, package.as_deref()),
     }
     Ok(true)

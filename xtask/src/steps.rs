@@ -7,6 +7,7 @@ mod deny;
 mod fuzzing;
 mod libraries;
 mod meetings;
+pub(crate) mod scoreboard;
 mod setup;
 mod typos;
 
@@ -48,6 +49,8 @@ const STEPS: &[Step] = &[
     Step { name: "browsers", quick: false, run: browsers::run },
     Step { name: "meetings", quick: false, run: meetings::run },
     Step { name: "libraries", quick: false, run: libraries::run },
+    Step { name: "scoreboard", quick: false, run: scoreboard::run },
+    Step { name: "scoreboard elsewhere", quick: false, run: scoreboard::elsewhere },
     Step { name: "docs", quick: false, run: cargo::docs },
     Step { name: "external types", quick: false, run: external },
     Step { name: "each crate alone", quick: false, run: alone::run },
