@@ -29,19 +29,19 @@ fn it_begins_with_three_and_six_times_the_start_and_goes_further() {
     assert_eq!(rates(&mut controller), [1_800]);
     // 70 % of 1,800 are not enough, a little more is.
     controller.set_target(kbps(1_260), LimitedBy::Delay, at(200));
-    assert_eq!(rates(&mut controller), []);
+    assert!(rates(&mut controller).is_empty());
     controller.set_target(kbps(1_300), LimitedBy::Delay, at(250));
     assert_eq!(rates(&mut controller), [2_600]);
     // After a second without a result it is over.
     controller.handle_timeout(at(1_251));
     controller.set_target(kbps(2_500), LimitedBy::Delay, at(1_300));
-    assert_eq!(rates(&mut controller), []);
+    assert!(rates(&mut controller).is_empty());
 }
 
 #[test]
 fn without_demand_there_is_none_and_never_above_twice_of_it() {
     let mut controller = started(0);
-    assert_eq!(rates(&mut controller), []);
+    assert!(rates(&mut controller).is_empty());
     controller.set_demand(kbps(500), at(100));
     assert_eq!(rates(&mut controller), [900, 1_000]);
     assert_eq!(controller.state, State::Complete);
@@ -54,7 +54,7 @@ fn without_demand_there_is_none_and_never_above_twice_of_it() {
 fn a_demand_that_rises_is_probed_for_where_the_application_was_the_limit() {
     let mut controller = started(40);
     controller.set_demand(kbps(2_500), at(10_000));
-    assert_eq!(rates(&mut controller), []);
+    assert!(rates(&mut controller).is_empty());
     controller.set_demand(kbps(40), at(10_000));
     controller.set_limited(Some(at(1_000)));
     controller.set_demand(kbps(2_500), at(10_000));
@@ -88,7 +88,7 @@ fn each_5_seconds_is_probed_while_the_application_is_the_limit() {
     }
     controller.set_limited(None);
     controller.handle_timeout(at(30_000));
-    assert_eq!(rates(&mut controller), []);
+    assert!(rates(&mut controller).is_empty());
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn after_a_large_fall_what_there_was_is_probed_for_once() {
     controller.set_target(kbps(1_400), LimitedBy::Delay, at(11_000));
     controller.set_limited(Some(at(9_000)));
     controller.handle_recovery(at(11_500));
-    assert_eq!(rates(&mut controller), []);
+    assert!(rates(&mut controller).is_empty());
     controller.set_target(kbps(900), LimitedBy::Delay, at(12_000));
     controller.handle_recovery(at(13_000));
     controller.handle_recovery(at(13_100));
@@ -130,7 +130,7 @@ fn after_a_large_fall_what_there_was_is_probed_for_once() {
     controller.set_limited(None);
     controller.handle_limit_ended(at(19_000));
     controller.handle_recovery(at(22_000));
-    assert_eq!(rates(&mut controller), []);
+    assert!(rates(&mut controller).is_empty());
     controller.handle_recovery(at(21_999));
     assert_eq!(rates(&mut controller), [1_700]);
 }
@@ -141,7 +141,7 @@ fn a_higher_maximum_is_probed_for() {
     rates(&mut controller);
     controller.handle_timeout(at(1_001));
     controller.set_max(kbps(2_000), at(2_000));
-    assert_eq!(rates(&mut controller), []);
+    assert!(rates(&mut controller).is_empty());
     controller.set_max(kbps(4_000), at(3_000));
     assert_eq!(rates(&mut controller), [4_000]);
 }
