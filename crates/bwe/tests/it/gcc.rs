@@ -11,7 +11,7 @@ use plenary_wire::Bitrate;
 
 use call::{Call, Media};
 
-fn kbps(kbps: u64) -> Bitrate {
+const fn kbps(kbps: u64) -> Bitrate {
     Bitrate::from_kbps(kbps)
 }
 
@@ -19,23 +19,27 @@ const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+const CASE_5_1: Media = Media { min: kbps(150), max: kbps(1_500) };
+
+fn link_5_1() -> LinkConfig {
+    let steps = [(s(0), kbps(1_000)), (s(40), kbps(2_500)), (s(60), kbps(600)), (s(80), kbps(1_000))];
+    LinkConfig {
+        rate: RateSchedule::steps(&steps),
+        delay: Duration::from_millis(50),
+        jitter: Duration::from_millis(5),
+        ..LinkConfig::default()
+    }
+}
+
 /// RFC 8867 §5.1: the utilisation of each phase, the 95th percentile of queueing, and the loss; the mean of ten seeds.
 fn case_5_1(probing: &ProbingConfig) -> ([f64; 4], f64, f64) {
-    let steps = [(s(0), kbps(1_000)), (s(40), kbps(2_500)), (s(60), kbps(600)), (s(80), kbps(1_000))];
     let phases = [(0, 40, 1.0e6), (40, 60, 1.5e6), (60, 80, 0.6e6), (80, 99, 1.0e6)];
     let (mut utilisation, mut queueing, mut loss) = ([0.0; 4], 0.0, 0.0);
     const SEEDS: u64 = 10;
     for seed in 1..=SEEDS {
         let mut gcc = Gcc::new(GccConfig { probing: probing.clone(), ..GccConfig::default() });
-        let link = LinkConfig {
-            rate: RateSchedule::steps(&steps),
-            delay: Duration::from_millis(50),
-            jitter: Duration::from_millis(5),
-            ..LinkConfig::default()
-        };
-        let media = Media { min: kbps(150), max: kbps(1_500) };
-        let mut call = Call::new(&mut gcc, media, link, seed);
-        call.set_streams(Streams { start: kbps(150), ..media.streams() });
+        let mut call = Call::new(&mut gcc, CASE_5_1, link_5_1(), seed);
+        call.set_streams(Streams { start: kbps(150), ..CASE_5_1.streams() });
         call.run_until(s(99));
         for (sum, (from, to, capacity)) in utilisation.iter_mut().zip(phases) {
             *sum += call.throughput(from, to) / capacity * 100.0 / SEEDS as f64;
@@ -68,6 +72,22 @@ fn case_5_1_with_all_probes_begins_sooner() {
         assert!(ours >= least, "phase {phase}: {ours}");
     }
     assert!(queueing <= 200.0 && loss <= 1.0, "{queueing} {loss}");
+}
+
+/// Its targets in kbit/s, each five seconds: a change of the algorithm shows here, and so does a platform that computes
+/// otherwise.
+#[test]
+fn case_5_1_has_its_curve() {
+    let mut gcc = Gcc::default();
+    let mut call = Call::new(&mut gcc, CASE_5_1, link_5_1(), 1);
+    call.set_streams(Streams { start: kbps(150), ..CASE_5_1.streams() });
+    let targets = [(); 20].map(|()| {
+        call.run_until(call.now() + s(5));
+        call.controller.rates().target.as_bps() / 1_000
+    });
+    let curve =
+        [848, 913, 979, 866, 928, 992, 870, 930, 992, 1_162, 1_708, 2_281, 554, 510, 583, 537, 603, 752, 835, 903];
+    assert_eq!(targets, curve);
 }
 
 #[test]

@@ -91,6 +91,10 @@ impl<'c> Call<'c> {
         self.controller.handle_streams(&streams, self.at(self.now));
     }
 
+    pub(crate) const fn now(&self) -> Duration {
+        self.now
+    }
+
     fn at(&self, time: Duration) -> Instant {
         self.zero + time
     }
