@@ -63,9 +63,8 @@ impl Meetings {
     fn unpublished(&mut self, transport: TransportId, track: Option<TrackId>, mid: String) {
         let Some(client) = self.clients.get(&transport).copied() else { return };
         let Some(participant) = self.participants.get_mut(&client) else { return };
-        if let Some(section) = participant.sections.get_mut(&mid) {
-            section.track = None;
-        }
+        // If it is published again, it comes with its name.
+        participant.sections.remove(&mid);
         self.tell(client, ServerMessage::Unpublished { mid });
         if let Some(track) = track {
             let members = self.members(client);

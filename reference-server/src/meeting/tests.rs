@@ -359,3 +359,22 @@ fn at_the_end_all_are_told() {
     assert_eq!(lab.hear(1), [ServerMessage::Ended { reason: EndReason::Shutdown }]);
     assert_eq!((lab.meetings.meetings(), lab.meetings.sessions()), (0, 0));
 }
+
+#[test]
+fn what_a_client_does_not_take_is_forgotten() {
+    let mut lab = Lab::new();
+    lab.enter(1, "Ada");
+    for round in 0..50 {
+        let publish = Publish { id: String::new(), kind: Kind::Audio, simulcast: false, stream: "x".repeat(64) };
+        lab.say(1, ClientMessage::Publish(publish));
+        let (version, sdp) = offer(&lab.hear(1));
+        let answer = answer_to(&sdp, 1);
+        let at = answer.rfind("m=audio 9").unwrap();
+        let (before, section) = answer.split_at(at);
+        let refused = format!("{before}{}", section.replacen("m=audio 9", "m=audio 0", 1));
+        lab.say(1, ClientMessage::Answer { version, sdp: refused });
+        let heard = lab.hear(1);
+        assert!(matches!(&heard[..], [ServerMessage::Unpublished { .. }]), "{round}: {heard:?}");
+    }
+    assert_eq!(lab.meetings.participants[&ClientId(1)].sections.len(), 0);
+}
