@@ -5,6 +5,7 @@ mod directory;
 mod limits;
 mod metrics;
 mod page;
+mod serve;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -23,6 +24,7 @@ use crate::rate::Rate;
 use connection::Connection;
 use directory::{Directory, DirectoryFull};
 pub(crate) use limits::Limits;
+pub(crate) use serve::{allow_files, serve};
 
 /// Bytes of a message of a client. A browser's answer for 100 slots has 110 kB.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 256 << 10;

@@ -38,9 +38,10 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(options.http).await.map_err(|error| format!("HTTP {}: {error}", options.http))?;
     println!("http://{}/", listener.local_addr()?);
     println!("media at UDP {}; end with Ctrl-C", media.told());
-    let router = control::router(Arc::new(Control::new(Arc::clone(&media), Limits::default())));
+    control::allow_files();
+    let control = Arc::new(Control::new(Arc::clone(&media), Limits::default()));
     tokio::select! {
-        ended = axum::serve(listener, router) => ended?,
+        () = control::serve(listener, control) => {}
         signal = tokio::signal::ctrl_c() => signal?,
     }
     media.stop().await;

@@ -12,7 +12,7 @@ use futures_util::{SinkExt, StreamExt};
 use plenary_sfu_core::RoomConfig;
 use plenary_transport::CloseReason;
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -47,8 +47,7 @@ impl Server {
         let control = Arc::new(Control::new(Arc::clone(&media), limits));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap();
-        let router = control::router(Arc::clone(&control));
-        tokio::spawn(async { axum::serve(listener, router).await });
+        tokio::spawn(control::serve(listener, Arc::clone(&control)));
         Self { media, control, http }
     }
 
@@ -359,6 +358,29 @@ async fn who_gives_no_sign_of_life_is_ended() {
     let mut heard = Vec::new();
     timeout(PATIENCE, stream.read_to_end(&mut heard)).await.unwrap().unwrap();
     assert!(String::from_utf8_lossy(&heard).contains(r#"{"type":"ended","reason":"silence"}"#), "{heard:?}");
+    ada.lives().await;
+}
+
+#[tokio::test]
+async fn who_neither_asks_nor_reads_is_ended() {
+    let requests_within = Duration::from_millis(300);
+    let server = Server::start_with(Limits { requests_within, ..Limits::default() }).await;
+    let code = server.create().await;
+    let mut ada = server.join(&code).await;
+    let start = std::time::Instant::now();
+    let ended = async |said: &[u8]| {
+        let mut stream = TcpStream::connect(server.http).await.unwrap();
+        // Not all of it finds room if nothing is read.
+        let _ = timeout(requests_within, stream.write_all(said)).await;
+        tokio::time::sleep(requests_within * 3).await;
+        let mut heard = Vec::new();
+        let read = timeout(PATIENCE, stream.read_to_end(&mut heard)).await.expect("it is ended");
+        (read.is_ok(), heard.len())
+    };
+    let unread = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100_000);
+    let (silent, half, unread) = tokio::join!(ended(b""), ended(b"GET / HTTP/1.1\r\nhost"), ended(&unread));
+    assert_eq!([silent.1, half.1], [0, 0]);
+    assert!(unread.1 > 0 && start.elapsed() >= requests_within, "{unread:?}");
     ada.lives().await;
 }
 

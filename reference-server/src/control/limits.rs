@@ -6,6 +6,8 @@ use std::time::Duration;
 pub(crate) struct Limits {
     /// Connections of signalling at once; each has a socket of the system, and its queues.
     pub(crate) connections_max: usize,
+    /// How long a connection may be used for requests; one that has become a WebSocket goes on.
+    pub(crate) requests_within: Duration,
     /// How long a client may take to say who it is.
     pub(crate) join_within: Duration,
     /// How often a client is asked whether it is there.
@@ -18,6 +20,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 20_000,
+            requests_within: Duration::from_secs(10),
             join_within: Duration::from_secs(10),
             ping_every: Duration::from_secs(15),
             silence_max: Duration::from_secs(45),
