@@ -27,7 +27,8 @@ pub struct Config {
     pub session_transports_max: usize,
     /// Subscriptions of one session at most, in slots or waiting for one. Default: 1024.
     pub session_subscriptions_max: usize,
-    /// Tracks that are published over one transport at most. Default: 16.
+    /// Tracks that are published over one transport at most. Default: 16, each of up to four layers, whose logs
+    /// keep 2 MiB at most: 128 MiB for a peer that fills them all within ten seconds.
     pub transport_tracks_max: usize,
     /// Slots of one transport at most; up to 256. Default: 128.
     pub transport_slots_max: usize,

@@ -15,6 +15,9 @@ use store::{Place, Store};
 /// A packet's place in its log, which it keeps: 0, 1, 2 and so on.
 pub(crate) type Position = u64;
 
+/// Once nothing has come for so long, nothing is kept: what an old picture takes is not held for one who has stopped.
+const IDLE_MAX: Duration = Duration::from_secs(10);
+
 /// How much a log keeps: as long as somebody may ask for a packet again, and no more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogLimits {
@@ -91,6 +94,15 @@ impl Log {
             self.first += 1;
         }
         self.store.keep_from(self.entries.front().map(|oldest| &oldest.place));
+    }
+
+    /// Gives back what nobody has added to for long. Whoever has read all of it is not behind.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        let is_idle = |newest: &Entry| now.saturating_duration_since(newest.arrived) > IDLE_MAX;
+        if self.entries.back().is_some_and(is_idle) {
+            (self.first, self.entries, self.bytes) = (self.end(), VecDeque::new(), 0);
+            self.store.keep_from(None);
+        }
     }
 
     /// Forgets all packets. Whoever reads is behind what is kept from now on, even if he had read all of it.

@@ -250,8 +250,9 @@ impl Layer {
         self.start.filter(|start| start.packet >= self.log.start() && sent.is_none_or(|sent| start.arrived >= sent))
     }
 
-    /// Gives up what has been missing for too long.
+    /// Gives up what has been missing for too long, and what was kept for too long.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.log.handle_timeout(now);
         let Some(received) = &mut self.received else { return };
         received.stream.handle_timeout(now);
         let Some(before) = received.stream.poll_given_up() else { return };

@@ -55,6 +55,20 @@ fn bytes_and_age_bound_it_too() {
 }
 
 #[test]
+fn what_nothing_is_added_to_is_given_back() {
+    let (mut log, start) = (Log::new(LIMITS), base());
+    for number in 0..3 {
+        append(&mut log, number, 500, start);
+    }
+    log.handle_timeout(start + IDLE_MAX);
+    assert_eq!(kept(&log), [0, 1, 2]);
+    log.handle_timeout(start + IDLE_MAX + Duration::from_millis(1));
+    assert_eq!((log.start(), log.end(), log.store.chunk_count()), (3, 3, 0));
+    assert_eq!(append(&mut log, 9, 500, start + 2 * IDLE_MAX), 3, "positions go on");
+    assert_eq!(kept(&log), [9]);
+}
+
+#[test]
 fn one_longer_than_a_chunk_has_its_own() {
     let (mut log, now) = (Log::new(LogLimits { bytes_max: 100_000, ..LIMITS }), base());
     append(&mut log, 0, 100, now);

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::{Sfu, Subscription};
-use crate::Error;
 use crate::ids::{SessionId, SubscriptionId, TrackId, TrackKey, TransportKey};
 use crate::slot::Slot;
 use crate::track::Reader;
+use crate::{Error, Event};
 
 impl Sfu {
     /// Lets a session receive a track, in the lowest layer at first: the first, if nothing has come of it yet. It goes into
@@ -54,6 +54,7 @@ impl Sfu {
     /// [`Error::NoSubscription`].
     pub fn unsubscribe(&mut self, subscription: SubscriptionId, now: Instant) -> Result<(), Error> {
         let it = self.subscriptions.remove(subscription.0).ok_or(Error::NoSubscription)?;
+        self.events.retain(|event| *event != Event::NoCommonCodec(subscription));
         if let Some(track) = self.tracks.get_mut(it.track) {
             track.subscriptions.retain(|known| *known != subscription.0);
         }

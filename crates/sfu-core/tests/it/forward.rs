@@ -1,7 +1,7 @@
 //! From one publisher to those who subscribe.
 
 use plenary_rtp::payload::Codec;
-use plenary_rtp::rtcp::{self, NackWriter, Packet as Rtcp, Pli, ReceiverReport};
+use plenary_rtp::rtcp::{self, Fir, FirEntry, NackWriter, Packet as Rtcp, Pli, ReceiverReport};
 use plenary_rtp::{Header, Packet, PacketMut, PacketWriter, SeqNo, Ssrc};
 use plenary_sfu_core::{DropReason, Error, Event, Format, Kind, LayerConfig, Publication, RoomConfig, SlotConfig};
 
@@ -80,6 +80,23 @@ fn loss_on_the_way_in_is_repaired_by_the_publisher() {
     numbers.sort_unstable();
     assert_eq!(numbers.len(), 4);
     assert_eq!(numbers[3] - numbers[0], 3, "the hole was kept for it");
+}
+
+#[test]
+fn a_key_frame_of_long_ago_is_not_kept() {
+    for (seconds, kept) in [(9, true), (15, false)] {
+        let mut lab = Lab::new();
+        let (publisher, subscriber) = (lab.join(), lab.join());
+        let (track, mut camera) = lab.publish_camera(publisher);
+        lab.add_video_slot(subscriber, 0);
+        let key = camera.frame(true, &[1000; 4]);
+        send(&mut lab, key);
+        lab.run(ms(1000 * seconds));
+        lab.sfu.subscribe(lab.clients[subscriber].session, track, lab.now).unwrap();
+        lab.run(ms(33));
+        assert_eq!(lab.clients[subscriber].rtp.len(), if kept { 4 } else { 0 }, "after {seconds} s");
+        assert_eq!(feedback(&lab, 0, |packet| matches!(packet, Rtcp::Pli(_))), usize::from(!kept));
+    }
 }
 
 // Trap: encoders make a key frame of all layers when one is asked for, and each is more that may be lost.
@@ -245,6 +262,17 @@ fn key_frames_are_asked_for_once_however_many_want_them() {
     assert_eq!(plis(&lab), 1, "not twice in 300 ms");
     lab.run(ms(300));
     assert_eq!(plis(&lab), 2);
+    // Who asks by FIR is heard too.
+    let key = camera.frame(true, &[500]);
+    send(&mut lab, key);
+    lab.run(ms(300));
+    assert_eq!(plis(&lab), 2);
+    let mut fir = Vec::new();
+    let entries = [FirEntry { ssrc: Ssrc(100), seq: 1 }];
+    Fir { sender_ssrc: Ssrc(9), media_ssrc: Ssrc(0), entries: entries[..].into() }.write(&mut fir).unwrap();
+    lab.clients[1].report(fir);
+    lab.run(ms(1));
+    assert_eq!(plis(&lab), 3);
 }
 
 #[test]

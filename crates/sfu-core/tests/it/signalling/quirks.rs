@@ -163,8 +163,17 @@ fn a_codec_that_the_subscriber_left_out_is_told() {
     let mut late = Page::with(&mut lab, &[VP8, OPUS]);
     lab.sfu.set_slots(late.transport, 0, 1).unwrap();
     let waits = lab.sfu.subscribe(late.session, track, lab.now).unwrap();
-    late.settle(&mut lab).unwrap();
-    assert!(lab.events.contains(&Event::NoCommonCodec(waits)), "it came before the answer");
+    let (version, offer) = late.offer(&mut lab).unwrap();
+    let answer = late.answer(&mut lab, &offer);
+    assert_eq!(lab.sfu.handle_answer(late.transport, version, &answer, lab.now), Ok(Answered::Applied));
+    assert_eq!(lab.sfu.poll_event(), Some(Event::NoCommonCodec(waits)), "it came before the answer");
+    // Once more, and nobody asks what is new before it is over.
+    lab.sfu.set_slots(late.transport, 0, 2).unwrap();
+    let (version, offer) = late.offer(&mut lab).unwrap();
+    let answer = late.answer(&mut lab, &offer);
+    assert_eq!(lab.sfu.handle_answer(late.transport, version, &answer, lab.now), Ok(Answered::Applied));
+    lab.sfu.unsubscribe(waits, lab.now).unwrap();
+    assert_eq!(lab.sfu.poll_event(), None);
 }
 
 #[test]
