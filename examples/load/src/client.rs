@@ -21,6 +21,7 @@ use tokio::time::sleep_until;
 use crate::chance::draw;
 use crate::description::{self, MID, Sending};
 use crate::failure::Failure;
+use crate::floor::PROFILE;
 use crate::options::{Kind, Media};
 use crate::reception::{Figures, Reception};
 use crate::signaling::Signaling;
@@ -83,6 +84,9 @@ impl Client {
         let mut buffer = vec![0; 2048];
         loop {
             client.drain();
+            if let Some(profile) = client.transport.profile().filter(|profile| *profile != PROFILE) {
+                return Err(Failure::Profile(profile));
+            }
             if client.part.connected.load(Ordering::Relaxed) {
                 entering = None;
             }

@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     Ended,
     #[error("the transport: {0}")]
     Transport(String),
+    #[error("the server takes {0:?}: the floor is of another")]
+    Profile(plenary_srtp::Profile),
     #[error("{connected} of {clients} clients were connected, and {receiving} received, after {seconds} s")]
     Slow { connected: usize, receiving: usize, clients: usize, seconds: u64 },
     #[error("a task: {0}")]

@@ -16,7 +16,8 @@ use tokio::io::Interest;
 use crate::options::Floor;
 use singles::Singles;
 
-const PROFILE: Profile = Profile::AeadAes128Gcm;
+/// What the clients of a call and the server agree on, as each of them sees to.
+pub(crate) const PROFILE: Profile = Profile::AeadAes256Gcm;
 
 /// Packets that are copied from: a picture or two, as a forwarder has them at hand.
 const PACKETS: usize = 32;
@@ -75,7 +76,7 @@ impl Sending {
         let state = UdpSocketState::new((&socket).into())?;
         state.set_send_buffer_size((&socket).into(), KERNEL_BYTES)?;
         let peer = |(number, address): (usize, &SocketAddr)| {
-            let key = [number as u8; 16];
+            let key = [number as u8; 32];
             let sender = Sender::new(MasterKey::new(PROFILE, &key, &[7; 12])?, SenderConfig::default())?;
             Ok::<_, Box<dyn Error>>(Peer { address: *address, sender, next: 1 })
         };

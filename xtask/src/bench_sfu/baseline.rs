@@ -8,8 +8,9 @@ pub(crate) struct Other {
     pub(crate) micros: f64,
 }
 
-/// Where and when: by the same rule as here, all over loopback, AES-128-GCM, one publisher. The clients were other ones
-/// (Pion, with transport-wide feedback, in the same two cores), and audio to 100 and video to 200 had one run only.
+/// Where and when: by the same rule as here, all over loopback, one publisher. They had AES-128-GCM, which is a
+/// little cheaper than the AES-256-GCM here, and other clients (Pion, with transport-wide feedback, in the same two cores);
+/// audio to 100 and video to 200 had one run only.
 pub(crate) const MACHINE: &str = "two shared cores (AMD EPYC, Linux 6.18), November 2026";
 
 /// The part of it that a packet may cost here.
