@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -29,6 +30,11 @@ export class Program {
     return Promise.race([found, gone]);
   }
 
+  /** The most that it has had in memory, in kB. */
+  memory() {
+    return Number(fs.readFileSync(`/proc/${this.child.pid}/status`, 'utf8').match(/VmHWM:\s*(\d+)/)[1]);
+  }
+
   /** By a signal, and if that does not do it within ten seconds, by force. */
   async end(signal = 'SIGINT') {
     this.child.kill(signal);
@@ -48,7 +54,8 @@ export async function endAll() {
 export async function server(folder, name, options, inside = []) {
   const command = [...inside, path.join(folder, name), ...options];
   const program = new Program(command[0], command.slice(1));
-  return { url: await program.line(/^http:/), said: () => program.said, end: () => program.end() };
+  const url = await program.line(/^http:/);
+  return { url, said: () => program.said, memory: () => program.memory(), end: () => program.end() };
 }
 
 /** Two namespaces with a bad network between them. */

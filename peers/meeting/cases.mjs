@@ -16,7 +16,7 @@ export const CASES = [
   { name: 'a Firefox at 720p, layers by hand', needs: ['firefox'], run: fox },
   { name: 'leave and rejoin', run: rejoin },
   { name: 'who leaves hears it on the path of the media', needs: ['firefox'], run: goodbye },
-  { name: 'nobody under the name of another', run: names },
+  { name: 'nobody under the name of another', needs: ['firefox'], run: names },
   { name: 'camera and microphone off and on', run: mute },
   { name: 'camera and microphone forbidden, and taken away', run: strangers.devices },
   { name: 'a picture hidden and shown', run: strangers.hidden },
@@ -33,6 +33,9 @@ const LAYERS = { low: ['q', 320], medium: ['h', 640], high: ['f', 1280] };
 
 /** How long Chromium may take until its estimate of the bandwidth allows them all: it begins with 300 kbit/s. */
 const CLIMB_PATIENCE = 90_000;
+
+/** By how many kB the server may grow under attack: less than one of the messages that it refuses has. */
+const GROWTH_MAX = 8_000;
 
 /** All have joined one meeting, and decode each other. */
 async function together(people) {
@@ -153,20 +156,23 @@ async function rejoin({ chromium, base }) {
 }
 
 /** Red leaves, and blue comes into the same slot, again and again: no tile has ever the colour of another. */
-async function names({ chromium, base }) {
+async function names({ chromium, firefox, base }) {
   const ada = await enter(chromium, base, 'Ada', { camera: false });
   const { url } = await observe(ada);
-  await watchColours(ada);
+  const watchers = [ada, await enter(firefox, url, 'Fox', { camera: false })];
+  for (const watcher of watchers) await watchColours(watcher);
   for (const colour of ['red', 'blue', 'red', 'blue']) {
     const page = await chromium.open(url);
     await paint(page, colour);
     await enter(chromium, url, colour, { page, microphone: false });
-    await until(`${colour} is seen`, () => ada.evaluate(() => window.colours), (seen) => seen.right[colour] > 10);
+    for (const watcher of watchers) {
+      await until(`${colour} is seen`, () => watcher.evaluate(() => window.colours), ({ right }) => right[colour] > 10);
+    }
     await page.click('#leave');
     await page.close();
-    await ada.evaluate(() => { window.colours.right = {}; });
+    for (const watcher of watchers) await watcher.evaluate(() => { window.colours.right = {}; });
   }
-  assert.deepEqual((await ada.evaluate(() => window.colours)).wrong, []);
+  for (const watcher of watchers) assert.deepEqual((await watcher.evaluate(() => window.colours)).wrong, []);
 }
 
 async function mute({ chromium, base }) {
@@ -234,6 +240,7 @@ async function hostile({ chromium, base, server }) {
   const { pages: [ada, grace], url } = await together(people);
   const eve = await chromium.open(url);
   const answer = await ada.evaluate(() => window.meeting.connection.peer.localDescription.sdp);
+  const before = server.memory();
   const flooding = flood(server.said());
   const code = new URL(url).pathname.slice('/m/'.length);
   const heard = await eve.evaluate(attack, [code, answer]);
@@ -243,6 +250,9 @@ async function hostile({ chromium, base, server }) {
   });
   await goesOn(ada, ['Grace']);
   await goesOn(grace, ['Ada']);
+  const grown = server.memory() - before;
+  assert.ok(grown < GROWTH_MAX, `the server has grown by ${grown} kB`);
+  return `the server has grown by ${grown} kB`;
 }
 
 /** In a page: joins without a browser's help, and says what nobody should. */
