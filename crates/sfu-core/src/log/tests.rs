@@ -28,7 +28,7 @@ fn kept(log: &Log) -> Vec<u64> {
 fn packets_keep_their_positions_and_bytes() {
     let (mut log, now) = (Log::new(LIMITS), base());
     for number in 0..100 {
-        assert_eq!(append(&mut log, number, 500, now), number.into());
+        assert_eq!(append(&mut log, number, 500, now), u64::from(number));
         let entry = log.get(number.into()).unwrap();
         assert_eq!(log.payload(entry), vec![number as u8; 500]);
     }
