@@ -78,15 +78,6 @@ pub enum Handled<'d, R> {
     Rtp(&'d mut [u8]),
     /// An RTCP compound, or a reduced-size one, likewise.
     Rtcp(&'d mut [u8]),
-    /// Bytes to be sent on as they are.
-    Relay {
-        /// The socket to send from.
-        flow: FlowId,
-        /// Where to.
-        to: SocketAddr,
-        /// What: a part of the datagram that came in.
-        bytes: &'d [u8],
-    },
 }
 
 impl<'d, R> Handled<'d, R> {
@@ -97,7 +88,6 @@ impl<'d, R> Handled<'d, R> {
             Self::Dropped(inner) => Handled::Dropped(reason(inner)),
             Self::Rtp(bytes) => Handled::Rtp(bytes),
             Self::Rtcp(bytes) => Handled::Rtcp(bytes),
-            Self::Relay { flow, to, bytes } => Handled::Relay { flow, to, bytes },
         }
     }
 }

@@ -16,5 +16,5 @@ const _: () = {
     send::<Datagram<'static>>();
     send::<Transmit>();
     assert!(size_of::<Transmit>() <= 104);
-    assert!(size_of::<Handled<'static, u8>>() <= 64);
+    assert!(size_of::<Handled<'static, u8>>() <= 24);
 };

@@ -29,7 +29,7 @@ impl Sfu {
                 Ok(())
             }
             Handled::Dropped(reason) => Err(DropReason::Transport(reason)),
-            Handled::Consumed | Handled::Relay { .. } => {
+            Handled::Consumed => {
                 self.bind_address(key, flow, remote, now);
                 self.settle(key, now);
                 Ok(())
