@@ -28,8 +28,9 @@ pub(crate) fn read_plain(value: &[u8]) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip.to_canonical(), u16::from_be_bytes([high, low])))
 }
 
-/// The value, and how long it is.
-pub(crate) fn write_xor(address: SocketAddr, transaction: &TransactionId) -> ([u8; XOR_ADDRESS_MAX], usize) {
+/// The value of an XOR-…-ADDRESS attribute, and how long it is: 8 bytes or 20. For whoever writes a message by hand.
+#[must_use]
+pub fn write_xor(address: SocketAddr, transaction: &TransactionId) -> ([u8; XOR_ADDRESS_MAX], usize) {
     let mut value = [0; XOR_ADDRESS_MAX];
     let [high, low] = address.port().to_be_bytes();
     value[2..4].copy_from_slice(&[high ^ MAGIC_COOKIE[0], low ^ MAGIC_COOKIE[1]]);

@@ -74,6 +74,18 @@ impl<'k> Key<'k> {
         })
     }
 
+    /// The key of a user whose password is not at hand: MD5 of `username:realm:password`.
+    #[must_use]
+    pub const fn from_md5(hash: [u8; 16]) -> Self {
+        Self(Bytes::Md5(hash))
+    }
+
+    /// Likewise, SHA-256 of `username:realm:password`.
+    #[must_use]
+    pub const fn from_sha256(hash: [u8; 32]) -> Self {
+        Self(Bytes::Sha256(hash))
+    }
+
     fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Bytes::Password(bytes) => bytes,

@@ -8,7 +8,7 @@ mod message;
 mod peek;
 mod writer;
 
-pub use address::XOR_ADDRESS_MAX;
+pub use address::{XOR_ADDRESS_MAX, write_xor as xor_address};
 pub use attribute::{Attribute, ErrorCode};
 pub use error::ParseError;
 pub use integrity::{Algorithm, Key, userhash};

@@ -337,6 +337,14 @@ pub struct Unknown {
 }
 
 impl Unknown {
+    /// One alone.
+    #[must_use]
+    pub fn of(attribute: Attribute) -> Self {
+        let mut unknown = Self::default();
+        unknown.push(attribute);
+        unknown
+    }
+
     fn push(&mut self, kind: Attribute) {
         if let Some(slot) = self.kinds.get_mut(usize::from(self.len)) {
             *slot = kind.0;
