@@ -1,0 +1,52 @@
+#![doc = include_str!("../README.md")]
+
+mod allocate;
+mod allocation;
+mod allocations;
+mod answer;
+mod authenticate;
+mod bind;
+mod challenge;
+mod channel;
+mod config;
+mod counters;
+mod credentials;
+mod entropy;
+mod error;
+mod event;
+mod flood;
+mod handled;
+mod nonce;
+mod outbox;
+mod peers;
+mod pending;
+mod permission;
+mod quota;
+mod refresh;
+mod relay;
+mod reservation;
+mod server;
+mod timers;
+mod tuple;
+
+pub use allocation::{AllocationId, Usage};
+pub use bind::{Bound, Family, PortWish};
+pub use config::{Config, User};
+pub use counters::Counters;
+pub use credentials::Keys;
+pub use error::{BindError, ConfigError, DropReason, Error};
+pub use event::{Event, Identity, Released, RequestId};
+pub use handled::{Handled, Head, Relay};
+pub use peers::{PeerPolicy, Prefix, PrefixError};
+pub use pending::{Authenticated, Denied};
+pub use server::Server;
+pub use tuple::FiveTuple;
+
+// Promises kept at compile time: a server crosses threads, and what is handed back stays small.
+const _: () = {
+    const fn send<T: Send>() {}
+    send::<Server>();
+    send::<Event>();
+    assert!(size_of::<Handled<'static>>() <= 160);
+    assert!(size_of::<allocation::Allocation>() <= 512);
+};

@@ -1,0 +1,103 @@
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::config::Config;
+
+/// How many allocations there are, of whom.
+pub(crate) struct Quota {
+    all: u32,
+    by_user: BTreeMap<Box<[u8]>, u32>,
+    by_address: BTreeMap<IpAddr, u32>,
+    all_max: u32,
+    by_user_max: u32,
+    by_address_max: u32,
+}
+
+/// What an Allocate fails by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exhausted {
+    /// The user has enough, or its address.
+    Quota,
+    /// The server has no more.
+    Capacity,
+}
+
+impl Quota {
+    pub(crate) const fn new(config: &Config) -> Self {
+        Self {
+            all: 0,
+            by_user: BTreeMap::new(),
+            by_address: BTreeMap::new(),
+            all_max: config.allocations_max,
+            by_user_max: config.allocations_per_user_max,
+            by_address_max: config.allocations_per_address_max,
+        }
+    }
+
+    pub(crate) fn check(&self, user: &[u8], client: SocketAddr) -> Result<(), Exhausted> {
+        let of_user = self.by_user.get(user).copied().unwrap_or(0);
+        let of_address = self.by_address.get(&client.ip().to_canonical()).copied().unwrap_or(0);
+        if of_user >= self.by_user_max || of_address >= self.by_address_max {
+            return Err(Exhausted::Quota);
+        }
+        if self.all >= self.all_max { Err(Exhausted::Capacity) } else { Ok(()) }
+    }
+
+    pub(crate) fn take(&mut self, user: &[u8], client: SocketAddr) {
+        self.all += 1;
+        *self.by_user.entry(user.into()).or_default() += 1;
+        *self.by_address.entry(client.ip().to_canonical()).or_default() += 1;
+    }
+
+    pub(crate) fn give_back(&mut self, user: &[u8], client: SocketAddr) {
+        self.all -= 1;
+        if let Some(count) = self.by_user.get_mut(user) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_user.remove(user);
+            }
+        }
+        let ip = client.ip().to_canonical();
+        if let Some(count) = self.by_address.get_mut(&ip) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&ip);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The traps: a user's quota that acts as that of all, and one that counts in halves (coturn #243, #1568).
+    #[test]
+    fn each_quota_counts_its_own() {
+        let config = Config {
+            allocations_max: 4,
+            allocations_per_user_max: 2,
+            allocations_per_address_max: 3,
+            ..Config::default()
+        };
+        let mut quota = Quota::new(&config);
+        let at = |host: u8| SocketAddr::from(([192, 0, 2, host], 1));
+        for _ in 0..2 {
+            quota.check(b"a", at(1)).unwrap();
+            quota.take(b"a", at(1));
+        }
+        assert_eq!(quota.check(b"a", at(2)), Err(Exhausted::Quota));
+        assert_eq!(quota.check(b"b", at(1)), Ok(()));
+        quota.take(b"b", at(1));
+        assert_eq!(quota.check(b"b", at(1)), Err(Exhausted::Quota), "the address has three");
+        assert_eq!(quota.check(b"b", at(2)), Ok(()));
+        quota.take(b"b", at(2));
+        assert_eq!(quota.check(b"c", at(3)), Err(Exhausted::Capacity));
+        quota.give_back(b"a", at(1));
+        assert_eq!(quota.check(b"a", at(3)), Ok(()));
+        for (user, host) in [(b"a", 1), (b"b", 1), (b"b", 2)] {
+            quota.give_back(user, at(host));
+        }
+        assert_eq!((quota.all, quota.by_user.len(), quota.by_address.len()), (0, 0, 0), "nothing stays");
+    }
+}

@@ -1,0 +1,496 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use plenary_stun::{Attribute, Class, ErrorCode, Message, Method, ParseError};
+use plenary_wire::{Bitrate, Datagram, Ecn, FlowId, Limit, Transmit};
+
+use crate::allocation::{Bucket, Key};
+use crate::allocations::Allocations;
+use crate::answer::{Refusal, Request};
+use crate::authenticate::{Session, Whose};
+use crate::bind::Family;
+use crate::config::Config;
+use crate::counters::Counted;
+use crate::credentials::Credentials;
+use crate::entropy::Entropy;
+use crate::event::{Event, Released, RequestId};
+use crate::flood::Flood;
+use crate::handled::Handled;
+use crate::nonce::Nonces;
+use crate::outbox::Outbox;
+use crate::peers::Peers;
+use crate::pending::{Authenticated, Pending};
+use crate::quota::Quota;
+use crate::reservation::Reservations;
+use crate::timers::Timers;
+use crate::tuple::{ByNumber, FiveTuple, Mixed, Places};
+use crate::{AllocationId, ConfigError, Counters, DropReason, Error};
+
+/// A TURN server (RFC 8656) for any number of clients.
+///
+/// Requests are answered by [`poll_transmit`](Self::poll_transmit). What is to be relayed is handed back by
+/// [`handle_datagram`](Self::handle_datagram), to be sent at once.
+pub struct Server {
+    pub(crate) config: Settings,
+    start: Instant,
+    unix_time: Duration,
+    pub(crate) places: Places,
+    pub(crate) flows: ByNumber<FlowId, Flow>,
+    pub(crate) allocations: Allocations,
+    /// Sockets that are awaited, by request.
+    pub(crate) binds: BTreeMap<RequestId, Key>,
+    pub(crate) reservations: Reservations,
+    pub(crate) pending: Pending,
+    pub(crate) credentials: Credentials,
+    pub(crate) nonces: Nonces,
+    pub(crate) peers: Peers,
+    pub(crate) quota: Quota,
+    pub(crate) flood: Flood,
+    pub(crate) total: Bucket,
+    pub(crate) entropy: Entropy,
+    pub(crate) outbox: Outbox,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) timers: Timers<Timer>,
+    pub(crate) counted: Counted,
+    requests: u64,
+}
+
+/// What a flow is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// Clients come in by it.
+    Listener,
+    /// The socket of an allocation.
+    Relay(Key, Family),
+    /// A socket that is kept for one.
+    Reserved,
+}
+
+/// Whose time comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    Allocation(Key),
+    Reservation([u8; 8]),
+    Pending(RequestId),
+}
+
+/// What of the configuration is looked at again.
+pub(crate) struct Settings {
+    pub(crate) asks: bool,
+    pub(crate) ipv4: bool,
+    pub(crate) ipv6: bool,
+    pub(crate) dont_fragment: bool,
+    lifetime: Duration,
+    lifetime_max: Duration,
+    pub(crate) answer_within: Duration,
+    pub(crate) permissions_max: u16,
+    pub(crate) channels_max: u16,
+    pub(crate) reservations_max: u32,
+    pub(crate) pending_max: u32,
+    flows_max: u32,
+    pub(crate) allocation_bitrate: Option<Bitrate>,
+    pub(crate) total_bitrate: Option<Bitrate>,
+    fast_path: bool,
+}
+
+impl Settings {
+    /// RFC 8656 §7.2: the seconds that a client gets of those that it asks for.
+    pub(crate) fn granted(&self, wished: Option<u32>) -> u32 {
+        let (least, most) = (self.lifetime.as_secs() as u32, self.lifetime_max.as_secs() as u32);
+        wished.unwrap_or(0).clamp(least, most)
+    }
+}
+
+impl Server {
+    /// A server without listeners: [`listen`](Self::listen).
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the field that is outside its range.
+    pub fn new(config: Config, now: Instant) -> Result<Self, ConfigError> {
+        config.check()?;
+        let mut entropy = Entropy::new(config.entropy);
+        let places = Places::new(entropy.bytes());
+        let nonce_key = [entropy.bytes::<32>()];
+        let nonce_keys = if config.nonce_keys.is_empty() { &nonce_key[..] } else { &config.nonce_keys };
+        Ok(Self {
+            start: now,
+            unix_time: config.unix_time,
+            places,
+            flows: ByNumber::with_hasher(Mixed::default()),
+            allocations: Allocations::new(places),
+            binds: BTreeMap::new(),
+            reservations: Reservations::default(),
+            pending: Pending::default(),
+            nonces: Nonces::new(nonce_keys, config.nonce_lifetime.as_secs() as u32),
+            peers: Peers::new(config.peers.clone()),
+            quota: Quota::new(&config),
+            flood: Flood::new(places, config.unauthenticated_per_second, now),
+            total: Bucket::new(now),
+            outbox: Outbox::new(config.answers_max as usize),
+            events: VecDeque::new(),
+            timers: Timers::new(),
+            counted: Counted::default(),
+            requests: 0,
+            config: Settings {
+                asks: config.asks,
+                ipv4: config.ipv4,
+                ipv6: config.ipv6,
+                dont_fragment: config.dont_fragment,
+                lifetime: config.lifetime,
+                lifetime_max: config.lifetime_max,
+                answer_within: config.answer_within,
+                permissions_max: config.permissions_max,
+                channels_max: config.channels_max,
+                reservations_max: config.reservations_max,
+                pending_max: config.pending_max,
+                flows_max: config.flows_max,
+                allocation_bitrate: config.allocation_bitrate,
+                total_bitrate: config.total_bitrate,
+                fast_path: config.fast_path,
+            },
+            credentials: Credentials::new(config.realm, config.users, config.secrets),
+            entropy,
+        })
+    }
+
+    /// Takes clients from a UDP socket, or from one DTLS association, which the caller decrypts.
+    ///
+    /// # Errors
+    ///
+    /// The flow is in use, or there are `Config::flows_max`.
+    pub fn listen(&mut self, flow: FlowId, local: SocketAddr) -> Result<(), Error> {
+        self.check_flow(flow)?;
+        self.flows.insert(flow, Flow::Listener);
+        self.peers.add_listener(local);
+        Ok(())
+    }
+
+    fn check_flow(&self, flow: FlowId) -> Result<(), Error> {
+        if self.flows.contains_key(&flow) {
+            return Err(Error::FlowInUse);
+        }
+        // Those of relays have a limit of their own.
+        if self.flows.len() - self.relays() >= self.config.flows_max as usize { Err(Error::Flows) } else { Ok(()) }
+    }
+
+    fn relays(&self) -> usize {
+        self.reservations.len() + self.allocations.relays()
+    }
+
+    /// A datagram that came in by a listener, or by the socket of an allocation.
+    pub fn handle_datagram<'d>(&mut self, datagram: Datagram<'d>, now: Instant) -> Handled<'d> {
+        let handled = match self.flows.get(&datagram.flow) {
+            Some(&Flow::Relay(key, family)) => self.handle_peer(key, family, datagram, now),
+            Some(Flow::Listener) => {
+                let Datagram { flow, local, remote, ecn, bytes } = datagram;
+                self.handle_client(bytes, FiveTuple { flow, local, remote }, ecn, now)
+            }
+            Some(Flow::Reserved) | None => Err(DropReason::UnknownFlow),
+        };
+        self.handled(handled)
+    }
+
+    pub(crate) fn handled<'d>(&mut self, done: Result<Handled<'d>, DropReason>) -> Handled<'d> {
+        done.unwrap_or_else(|reason| {
+            self.counted.drop(reason);
+            Handled::Dropped(reason)
+        })
+    }
+
+    fn handle_client<'d>(
+        &mut self,
+        bytes: &'d [u8],
+        from: FiveTuple,
+        ecn: Ecn,
+        now: Instant,
+    ) -> Result<Handled<'d>, DropReason> {
+        match bytes.first() {
+            Some(0x40..=0x4f) => self.channel_data(bytes, ecn, &from, now),
+            Some(0..=3) => self.message(bytes, from, ecn, now),
+            _ => Err(DropReason::NotTurn),
+        }
+    }
+
+    fn message<'d>(
+        &mut self,
+        bytes: &'d [u8],
+        from: FiveTuple,
+        ecn: Ecn,
+        now: Instant,
+    ) -> Result<Handled<'d>, DropReason> {
+        let message = Message::parse(bytes).map_err(|error| match error {
+            ParseError::NotStun => DropReason::NotTurn,
+            ParseError::Fingerprint => DropReason::Fingerprint,
+            ParseError::Length | ParseError::Attributes | ParseError::Value(_) => DropReason::Malformed,
+        })?;
+        let request = Request { message, from, is_stream: false };
+        match (message.class(), message.method()) {
+            (Class::Indication, Method::SEND) => return self.send_indication(&message, ecn, &from, now),
+            // RFC 8489 §6.3.2: it keeps a binding of a NAT alive.
+            (Class::Indication, Method::BINDING) => {}
+            (Class::Request, Method::BINDING) => self.binding(&request, now)?,
+            (Class::Request, Method::ALLOCATE | Method::REFRESH | Method::CREATE_PERMISSION | Method::CHANNEL_BIND) => {
+                self.handle_request(&request, None, now)?
+            }
+            _ => return Err(DropReason::Method),
+        }
+        Ok(Handled::Consumed)
+    }
+
+    /// A request that is answered to who has proven itself. `told` is what the caller has said of it, if it was asked.
+    pub(crate) fn handle_request(
+        &mut self,
+        request: &Request<'_>,
+        told: Option<Authenticated>,
+        now: Instant,
+    ) -> Result<(), DropReason> {
+        // Without room for an answer nothing is begun.
+        self.outbox.check()?;
+        let session = match self.authenticate(request, told, now) {
+            Ok(session) => session,
+            Err(unproven) => return self.answer_unproven(request, unproven, now),
+        };
+        let (reply, signer) = (request.reply(), session.signer);
+        let unknown = request.message.unknown(is_known);
+        if !unknown.is_empty() {
+            return self.refuse(&reply, &signer, Refusal::Unknown(unknown));
+        }
+        let done = match reply.method {
+            // Answered once its sockets are bound.
+            Method::ALLOCATE => match self.allocate(request, session, now) {
+                Ok(()) => return Ok(()),
+                Err(refusal) => Err(refusal),
+            },
+            method => self.on_allocation(request, &session, method, now),
+        };
+        match done {
+            Ok(lifetime) => self.succeed(&reply, &signer, |writer| {
+                if let Some(lifetime) = lifetime {
+                    writer.attribute(Attribute::LIFETIME, &[&lifetime.to_be_bytes()]);
+                }
+            }),
+            Err(refusal) => self.refuse(&reply, &signer, refusal),
+        }
+    }
+
+    /// A request about an allocation that is there (RFC 8656 §5). With the lifetime that the answer states, if any.
+    fn on_allocation(
+        &mut self,
+        request: &Request<'_>,
+        session: &Session,
+        method: Method,
+        now: Instant,
+    ) -> Result<Option<u32>, Refusal> {
+        let key = self.allocations.of_client(&request.from).ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
+        let allocation = &self.allocations[key];
+        let is_owner = match &session.user {
+            Whose::Allocations => true,
+            // The same name with another password: the user's was changed.
+            Whose::Own(owner) => owner.username == allocation.owner.username,
+        };
+        if !is_owner {
+            return Err(ErrorCode::WRONG_CREDENTIALS.into());
+        }
+        if allocation.binding.is_some() {
+            return Err(ErrorCode::ALLOCATION_MISMATCH.into());
+        }
+        match method {
+            Method::REFRESH => self.refresh(request, key, now).map(Some),
+            Method::CREATE_PERMISSION => self.create_permission(request, key, now).map(|()| None),
+            _ => self.channel_bind(request, key, now).map(|()| None),
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.take_due(now) {
+            match timer {
+                Timer::Allocation(key) => self.allocation_is_due(key, now),
+                Timer::Reservation(token) => self.expire_reservation(&token),
+                Timer::Pending(request) => self.expire_pending(request),
+            }
+        }
+    }
+
+    fn allocation_is_due(&mut self, key: Key, now: Instant) {
+        let Some(allocation) = self.allocations.get(key) else { return };
+        if allocation.expires <= now {
+            if allocation.binding.is_some() {
+                // The caller has not bound in time. That the answer finds no room is the same to the client.
+                self.finish_allocate(key, now).ok();
+            } else {
+                self.remove(key, Some(Released::Expired));
+            }
+            return;
+        }
+        self.expire(key, now);
+        let allocation = &mut self.allocations[key];
+        let next = [allocation.permissions.first_expiry(), allocation.channels.first_expiry()];
+        let next = next.into_iter().flatten().fold(allocation.expires, Instant::min);
+        allocation.timer = next;
+        self.timers.add(next, Timer::Allocation(key));
+    }
+
+    /// Takes out permissions and channels whose time is over.
+    pub(crate) fn expire(&mut self, key: Key, now: Instant) {
+        let (allocation, id, fast_path) = (&mut self.allocations[key], key.id(), self.config.fast_path);
+        let events = &mut self.events;
+        let mut tell = |event| {
+            if fast_path {
+                events.push_back(event)
+            }
+        };
+        allocation.channels.expire(now, |number| tell(Event::ChannelExpired { allocation: id, number }));
+        allocation.permissions.expire(now, |peer| tell(Event::PermissionExpired { allocation: id, peer }));
+    }
+
+    /// Sees to it that an allocation is looked at by this instant.
+    pub(crate) fn look_at(&mut self, key: Key, at: Instant) {
+        let allocation = &mut self.allocations[key];
+        if at < allocation.timer {
+            self.timers.remove(allocation.timer, Timer::Allocation(key));
+            allocation.timer = at;
+            self.timers.add(at, Timer::Allocation(key));
+        }
+    }
+
+    /// Ends an allocation. Without a reason nobody has heard of it yet.
+    pub(crate) fn remove(&mut self, key: Key, reason: Option<Released>) {
+        let Some(allocation) = self.allocations.remove(key) else { return };
+        self.timers.remove(allocation.timer, Timer::Allocation(key));
+        self.quota.give_back(allocation.owner.account(), allocation.tuple.remote);
+        if let Some(binding) = &allocation.binding {
+            for request in binding.awaits.iter().flatten() {
+                self.binds.remove(request);
+            }
+        }
+        for relayed in allocation.relays.iter().flatten() {
+            self.flows.remove(&relayed.flow);
+            self.events.push_back(Event::Close { flow: relayed.flow });
+        }
+        if let Some(reason) = reason {
+            self.events.push_back(Event::Released { allocation: key.id(), reason, usage: allocation.usage });
+        }
+    }
+
+    pub(crate) fn tell_fast_path(&mut self, event: Event) {
+        if self.config.fast_path {
+            self.events.push_back(event);
+        }
+    }
+
+    pub(crate) fn next_request(&mut self) -> RequestId {
+        self.requests += 1;
+        RequestId(self.requests)
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn seconds(&self, now: Instant) -> u64 {
+        (self.unix_time + now.saturating_duration_since(self.start)).as_secs()
+    }
+
+    /// One answer, as [`Transmit`] says. May have more after any `handle_*`.
+    pub fn poll_transmit(&mut self, _now: Instant, limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
+        self.outbox.poll(limit, out)
+    }
+
+    /// The next event. May have more after any `handle_*`.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due. Changes with any `handle_*`.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// What has happened.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counted.all
+    }
+
+    /// How many datagrams and messages were dropped for a reason.
+    #[must_use]
+    pub const fn dropped(&self, reason: DropReason) -> u64 {
+        self.counted.dropped(reason)
+    }
+
+    /// How many requests were refused with a code, such as 401.
+    #[must_use]
+    pub fn refused(&self, code: u16) -> u64 {
+        self.counted.refused(code)
+    }
+
+    /// How many allocations there are, with those whose sockets are awaited.
+    #[must_use]
+    pub fn allocations(&self) -> usize {
+        self.allocations.len()
+    }
+
+    /// What an allocation has relayed; `None` if it is no more.
+    #[must_use]
+    pub fn usage(&self, allocation: AllocationId) -> Option<crate::Usage> {
+        self.allocations.get(Key::of(allocation)).map(|allocation| allocation.usage)
+    }
+
+    /// Ends an allocation: its user may no more.
+    pub fn revoke(&mut self, allocation: AllocationId) {
+        let key = Key::of(allocation);
+        if self.allocations.get(key).is_some_and(|allocation| allocation.binding.is_none()) {
+            self.remove(key, Some(Released::Revoked));
+        }
+    }
+
+    /// Replaces the keys of nonces; the first signs from now on, and the others verify. Keep the old one for
+    /// `Config::nonce_lifetime`.
+    ///
+    /// # Errors
+    ///
+    /// There are none, or more than 4.
+    pub fn set_nonce_keys(&mut self, keys: &[[u8; 32]]) -> Result<(), Error> {
+        if !(1..=4).contains(&keys.len()) {
+            return Err(Error::NonceKeys);
+        }
+        self.nonces.set_keys(keys);
+        Ok(())
+    }
+
+    /// Replaces the secrets of time-limited names. Allocations that were made with another go on.
+    pub fn set_secrets(&mut self, secrets: Vec<Vec<u8>>) {
+        self.credentials.set_secrets(secrets);
+    }
+}
+
+/// The attributes that a server understands in a request.
+fn is_known(attribute: Attribute) -> bool {
+    matches!(
+        attribute,
+        Attribute::USERNAME
+            | Attribute::USERHASH
+            | Attribute::REALM
+            | Attribute::NONCE
+            | Attribute::MESSAGE_INTEGRITY
+            | Attribute::MESSAGE_INTEGRITY_SHA256
+            | Attribute::PASSWORD_ALGORITHM
+            | Attribute::CHANNEL_NUMBER
+            | Attribute::LIFETIME
+            | Attribute::XOR_PEER_ADDRESS
+            | Attribute::DATA
+            | Attribute::REQUESTED_ADDRESS_FAMILY
+            | Attribute::EVEN_PORT
+            | Attribute::REQUESTED_TRANSPORT
+            | Attribute::DONT_FRAGMENT
+            | Attribute::RESERVATION_TOKEN
+    )
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("allocations", &self.allocations.len()).finish_non_exhaustive()
+    }
+}
