@@ -24,6 +24,7 @@ export const CASES = [
   { name: 'names with markup and without end', run: strangers.called },
   { name: 'three Chromium and a Firefox at 360p', needs: ['firefox'], run: four },
   { name: 'one slot, all codecs in turn', needs: ['firefox'], options: ['--codecs', ALL], run: codecs },
+  { name: 'more who speak than there are slots at first', run: crowd },
   { name: 'hostile neighbours', run: hostile },
   { name: '5 % loss and 50 ms each way', isApart: true, run: lossy },
 ];
@@ -198,6 +199,27 @@ async function four({ chromium, firefox, base }, keep) {
   await keep(pages[0], 'four');
   const all = browsers.map(([name]) => name);
   for (const [index, page] of pages.entries()) await goesOn(page, all.filter((_, other) => other !== index));
+}
+
+/** Nine in one page, without pictures: the watcher has eight slots of sound at first, and each of the nine too. */
+async function crowd({ chromium, base }) {
+  const ada = await enter(chromium, base, 'Ada', { camera: false, microphone: false });
+  const { url } = await observe(ada);
+  const page = await chromium.open(url);
+  const names = Array.from({ length: 9 }, (_, index) => `Speaker ${index}`);
+  await page.evaluate(async (all) => {
+    const { Meeting } = await import('/meeting.mjs');
+    const code = location.pathname.slice('/m/'.length);
+    window.speakers = [];
+    for (const name of all) {
+      const gallery = { tiles: new Map(), update() {}, remove() {}, clear() {} };
+      const meeting = await Meeting.join(code, name, { gallery, sound: document.createElement('div') });
+      await meeting.setMicrophone(true);
+      window.speakers.push(meeting);
+    }
+  }, names);
+  await until('Ada hears all', () => observe(ada), ({ others }) => names.every((name) =>
+    others[name]?.audio?.totalAudioEnergy > 0 && others[name].audio.totalSamplesReceived > 48_000));
 }
 
 /** Over a network with loss: sound goes on, and pictures are repaired in both directions. */

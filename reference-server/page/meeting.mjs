@@ -4,6 +4,11 @@ import { Connection } from './connection.mjs';
 import { openCamera, openMicrophone } from './devices.mjs';
 import { Signaling } from './signaling.mjs';
 
+/** Slots of each kind that the server gives at first, at most of each, and how many more are asked for at once. */
+const SLOTS = { audio: 8, video: 25 };
+const SLOTS_MAX = 64;
+const SLOTS_STEP = 8;
+
 export class Meeting extends EventTarget {
   static async join(code, name, view) {
     const signaling = await Signaling.join(code, name);
@@ -22,6 +27,8 @@ export class Meeting extends EventTarget {
     this.participants = new Map();
     /** What is in each slot, by MID: its media track, and who it is. */
     this.slots = new Map();
+    /** How many there are, or were asked for. */
+    this.room = SLOTS;
     this.connection = new Connection(signaling);
     this.connection.onslot = (mid, media) => this.#slot(mid, { media });
     gallery.onlayer = (track, layer) => signaling.send('layer', { track, layer });
@@ -99,6 +106,7 @@ export class Meeting extends EventTarget {
     this.participants.set(participant.session, participant);
     this.gallery.update(participant, participant.session === this.session);
     if (isNew) this.#say('came', { ...participant, wasThere });
+    this.#makeRoom();
     // A slot may have been told before its participant.
     for (const mid of this.slots.keys()) this.#show(mid);
   }
@@ -108,6 +116,19 @@ export class Meeting extends EventTarget {
     this.participants.delete(session);
     this.gallery.remove(session);
     if (participant) this.#say('left', participant);
+  }
+
+  /** Asks for slots for all: who has none is neither heard nor seen. */
+  #makeRoom() {
+    const others = [...this.participants.values()].filter(({ session }) => session !== this.session);
+    const tracks = others.flatMap((other) => other.tracks);
+    const wanted = (kind) => {
+      const count = tracks.filter((track) => track.kind === kind).length;
+      return Math.max(this.room[kind], Math.min(Math.ceil(count / SLOTS_STEP) * SLOTS_STEP, SLOTS_MAX));
+    };
+    const { audio, video } = this.room;
+    this.room = { audio: wanted('audio'), video: wanted('video') };
+    if (this.room.audio > audio || this.room.video > video) this.signaling.send('slots', this.room);
   }
 
   /** Takes note of a slot's media, or of who is in it. */
