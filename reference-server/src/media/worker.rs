@@ -18,8 +18,10 @@ use super::socket::{FLOW, Socket};
 use crate::chance::draw;
 use crate::meeting::{Command, Meetings, Rules};
 
-/// Commands of one turn at most: media waits meanwhile.
+/// Commands of one turn at most, and how long after its first another is begun: media waits meanwhile. Most take some
+/// microseconds; the dearest, descriptions as long as a message may be, 2 ms.
 const TURN_COMMANDS: usize = 16;
+const TURN_COMMANDS_WITHIN: Duration = Duration::from_millis(1);
 
 /// Bytes that one turn sends at most, and then receives again: 1 ms of a gigabit.
 const TURN_BYTES: usize = 128 << 10;
@@ -130,10 +132,15 @@ impl Worker {
     }
 
     fn act(&mut self) -> bool {
+        let until = Instant::now() + TURN_COMMANDS_WITHIN;
         for _ in 0..TURN_COMMANDS {
             let Ok(command) = self.commands.try_recv() else { return false };
             self.is_stopped |= matches!(command, Command::Stop);
-            self.meetings.handle_command(command, &mut self.sfu, Instant::now());
+            let now = Instant::now();
+            self.meetings.handle_command(command, &mut self.sfu, now);
+            if now >= until {
+                break;
+            }
         }
         true
     }
