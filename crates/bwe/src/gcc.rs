@@ -18,7 +18,7 @@ pub(crate) mod number;
 pub(crate) mod overuse;
 mod probe_controller;
 mod probe_estimator;
-mod proof;
+pub(crate) mod proof;
 mod round_trip_backoff;
 mod target;
 mod throughput;

@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 
-mod acknowledged;
 mod base_delay;
 #[cfg(test)]
 mod bottleneck;
+mod bound;
 mod controller;
 mod explanation;
 mod fixed;

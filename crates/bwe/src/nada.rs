@@ -9,8 +9,8 @@ use plenary_wire::{Bitrate, Ecn};
 
 use self::loss_intervals::LossIntervals;
 use self::window::{Observation, Window};
-use crate::acknowledged::Acknowledged;
 use crate::base_delay::BaseDelay;
+use crate::bound::Bound;
 use crate::{Cause, Controller, Evidence, Explanation, Feedback, Rates, Route, Streams};
 
 /// Parameters of [`Nada`], by their names in RFC 8698 figure 3 and with its values as defaults.
@@ -84,17 +84,15 @@ const DELTA: Duration = Duration::from_millis(100);
 ///
 /// All of it runs at the sender, on feedback of single packets. Without an estimate of the encoder's buffer the rates of
 /// §5.2.2 for encoder and sender are one. What goes beyond the RFC: the target is never above 1.5 times what was
-/// acknowledged within ten seconds, and never above [`Streams::max`] even while it ramps up.
+/// acknowledged within three seconds, and never above [`Streams::max`] even while it ramps up.
 #[derive(Clone, Debug)]
 pub struct Nada {
     config: NadaConfig,
     streams: Streams,
-    /// The rate that it began with on this route.
-    start: Bitrate,
     delay: BaseDelay,
     window: Window,
     losses: LossIntervals,
-    acknowledged: Acknowledged,
+    bound: Bound,
     /// `r_ref`, in bit/s.
     rate: f64,
     /// `x_curr`, in seconds.
@@ -114,12 +112,11 @@ impl Nada {
         Self {
             config,
             rate: streams.start.as_bps() as f64,
-            start: streams.start,
             streams,
             delay: BaseDelay::new(),
             window: Window::new(),
             losses: LossIntervals::new(),
-            acknowledged: Acknowledged::new(),
+            bound: Bound::new(streams.start),
             signal: 0.0,
             loss: 0.0,
             marks: 0.0,
@@ -147,8 +144,8 @@ impl Nada {
             seen.add(packet.sent.size, arrived, self.delay.queueing(delay));
             seen.marked += u32::from(packet.ecn == Ecn::Ce);
             self.losses.handle_arrived();
-            self.acknowledged.handle_arrived(packet.sent.size, now);
         }
+        self.bound.handle_feedback(feedback, now);
         self.window.add(seen, now);
         if let Some(round_trip) = feedback.round_trip {
             self.round_trip = round_trip;
@@ -220,7 +217,7 @@ impl Nada {
 
     /// Nothing is above the limits, or far above what was seen to arrive.
     fn bound(&mut self) {
-        let proven = self.acknowledged.bound(self.start).as_bps() as f64;
+        let proven = self.bound.highest().as_bps() as f64;
         let (min, max) = (self.streams.min.as_bps() as f64, self.streams.max.as_bps() as f64);
         self.rate = self.rate.min(proven).min(max).max(min);
     }
@@ -232,7 +229,7 @@ impl Nada {
         }
         let evidence = Evidence {
             packets,
-            acknowledged: Some(self.acknowledged.rate()),
+            acknowledged: Some(self.bound.proven()),
             delay: Some(self.window.queueing()),
             loss: Some(self.window.shares().0),
         };
@@ -273,8 +270,8 @@ impl Controller for Nada {
     fn handle_streams(&mut self, streams: &Streams, now: Instant) {
         let from = self.target();
         if self.computed_at.is_none() {
-            self.start = streams.start;
-            self.rate = self.start.as_bps() as f64;
+            self.bound = Bound::new(streams.start);
+            self.rate = streams.start.as_bps() as f64;
         }
         self.streams = *streams;
         self.bound();
@@ -284,8 +281,9 @@ impl Controller for Nada {
     fn handle_route_change(&mut self, route: &Route, now: Instant) {
         let from = self.target();
         *self = Self { streams: self.streams, explanation: self.explanation, ..Self::new(self.config) };
-        self.start = route.known.unwrap_or(self.streams.start);
-        self.rate = self.start.as_bps() as f64;
+        let start = route.known.unwrap_or(self.streams.start);
+        self.bound = Bound::new(start);
+        self.rate = start.as_bps() as f64;
         self.bound();
         self.explain_change(Cause::Route, from, now, None);
     }

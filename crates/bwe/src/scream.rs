@@ -13,7 +13,7 @@ use self::delay::Delay;
 use self::loss_events::LossEvents;
 use self::padding::Padding;
 use self::reference_window::{Congestion, ReferenceWindow};
-use crate::acknowledged::Acknowledged;
+use crate::bound::Bound;
 use crate::{Cause, Controller, Evidence, Explanation, Feedback, Rates, Route, SentPacket, Streams};
 
 /// Parameters of [`Scream`]. Names and defaults are those of libwebrtc (`scream_v2_parameters.cc`, revision 12ef1717c9),
@@ -92,19 +92,17 @@ impl Default for ScreamConfig {
 /// Aligned to libwebrtc's `modules/congestion_controller/scream`, revision 12ef1717c9 (2026). Different here: after 100
 /// round trips without congestion the first one takes the window back to what was on the way (upstream overwrites the
 /// time that the condition reads, so that it never holds); the target is never above 1.5 times what was acknowledged
-/// within ten seconds; the priority of [`Streams`] scales growth.
+/// within three seconds; the priority of [`Streams`] scales growth.
 #[derive(Clone, Debug)]
 pub struct Scream {
     config: ScreamConfig,
     streams: Streams,
-    /// The rate that it began with on this route.
-    start: Bitrate,
     remote_limit: Option<Bitrate>,
     delay: Delay,
     losses: LossEvents,
     window: ReferenceWindow,
     padding: Padding,
-    acknowledged: Acknowledged,
+    bound: Bound,
     /// `l4s_alpha`: the share of packets that are marked.
     marks: f64,
     target: Bitrate,
@@ -123,14 +121,13 @@ impl Scream {
         Self {
             config,
             target: streams.start,
-            start: streams.start,
             streams,
             remote_limit: None,
             delay: Delay::new(),
             losses: LossEvents::default(),
             window: ReferenceWindow::new(&config),
             padding: Padding::default(),
-            acknowledged: Acknowledged::new(),
+            bound: Bound::new(streams.start),
             marks: 0.0,
             hold: None,
             draining_since: None,
@@ -184,8 +181,7 @@ impl Scream {
     }
 
     fn bounded(&self, rate: Bitrate) -> Bitrate {
-        let proven = self.acknowledged.bound(self.start);
-        self.streams.clamp(rate.min(proven).min(self.remote_limit.unwrap_or(Bitrate::MAX)))
+        self.streams.clamp(rate.min(self.bound.highest()).min(self.remote_limit.unwrap_or(Bitrate::MAX)))
     }
 
     fn explain_change(&mut self, cause: Cause, from: Bitrate, now: Instant, packets: Option<(u64, u64)>) {
@@ -194,7 +190,7 @@ impl Scream {
         }
         let evidence = Evidence {
             packets,
-            acknowledged: Some(self.acknowledged.rate()),
+            acknowledged: Some(self.bound.proven()),
             delay: Some(self.delay.queueing()),
             loss: Some(self.losses.rate()),
         };
@@ -223,7 +219,7 @@ impl Controller for Scream {
             return;
         }
         let from = self.target;
-        feedback.arrived().for_each(|(packet, _)| self.acknowledged.handle_arrived(packet.sent.size, now));
+        self.bound.handle_feedback(feedback, now);
         self.window.note_in_flight(feedback.in_flight);
         let is_limited = self.window.is_application_limited(&self.config);
         self.delay.handle_feedback(&self.config, feedback, is_limited, now);
@@ -268,7 +264,7 @@ impl Controller for Scream {
         let from = self.target;
         self.streams = *streams;
         if !self.has_feedback {
-            (self.start, self.target) = (streams.start, streams.start);
+            (self.bound, self.target) = (Bound::new(streams.start), streams.start);
         }
         self.target = self.bounded(self.target);
         self.explain_change(Cause::Streams, from, now, None);
@@ -278,8 +274,9 @@ impl Controller for Scream {
         let (from, explanation) = (self.target, self.explanation);
         let (streams, remote_limit) = (self.streams, self.remote_limit);
         *self = Self { streams, remote_limit, explanation, ..Self::new(self.config) };
-        self.start = route.known.unwrap_or(self.streams.start);
-        self.target = self.bounded(self.start);
+        let start = route.known.unwrap_or(self.streams.start);
+        self.bound = Bound::new(start);
+        self.target = self.bounded(start);
         self.explain_change(Cause::Route, from, now, None);
     }
 

@@ -162,32 +162,41 @@ proptest! {
     }
 }
 
-/// A receiver that says whatever makes it faster: all arrives at once, at any time, and never a queue.
+/// A receiver that says whatever makes it faster: all arrives at once, at any time, and never a queue; and that keeps what
+/// it says, to say all of it at once.
 #[test]
 fn a_liar_is_sent_no_more_than_twice_what_it_acknowledged() {
-    for (name, mut controller) in controllers().split_off(2) {
-        let start = plenary_netsim::base();
-        let streams = Streams { max: Bitrate::from_mbps(100), ..Streams::default() };
-        controller.handle_streams(&streams, start);
-        // 1 Mb/s leaves, however high the target is.
-        let size = DataSize::from_bytes(1250);
-        let mut reports = Vec::new();
-        for number in 1..=2000_u64 {
-            let at = start + Duration::from_millis(10 * number);
-            let (purpose, untracked) = (Purpose::Video, DataSize::ZERO);
-            let sent = SentPacket { number, at, size, untracked, purpose, probe: None, in_flight: size };
-            controller.handle_sent(&sent);
-            // In its clock all of it arrives within a microsecond.
-            let arrived = Some(ArrivalTime::from_micros(number as i64));
-            reports.push(PacketReport { sent, arrived, ecn: Ecn::NotEct, is_recovered: false });
-            if number % 5 == 0 {
-                let round_trip = Some(Duration::from_micros(1));
-                let feedback = Feedback { packets: &reports, in_flight: DataSize::ZERO, round_trip };
-                controller.handle_feedback(&feedback, at + Duration::from_millis(1));
-                reports.clear();
-            }
-            let target = controller.rates().target;
-            assert!(target <= Bitrate::from_mbps(2), "{name}: {target:?} after {number} packets");
+    for kept in [1, 5, 50, 500] {
+        // All but `Fixed` and `Oracle`, who listen to nobody.
+        for (name, mut controller) in controllers().split_off(2) {
+            lie(name, &mut *controller, kept);
         }
+    }
+}
+
+/// Tells of so many packets at once.
+fn lie(name: &str, controller: &mut dyn Controller, kept: u64) {
+    let start = plenary_netsim::base();
+    let streams = Streams { max: Bitrate::from_mbps(100), ..Streams::default() };
+    controller.handle_streams(&streams, start);
+    // 1 Mb/s leaves, however high the target is.
+    let size = DataSize::from_bytes(1250);
+    let mut reports = Vec::new();
+    for number in 1..=3000_u64 {
+        let at = start + Duration::from_millis(10 * number);
+        let (purpose, untracked) = (Purpose::Video, DataSize::ZERO);
+        let sent = SentPacket { number, at, size, untracked, purpose, probe: None, in_flight: size };
+        controller.handle_sent(&sent);
+        // In its clock all of it arrives within some microseconds.
+        let arrived = Some(ArrivalTime::from_micros(number as i64));
+        reports.push(PacketReport { sent, arrived, ecn: Ecn::NotEct, is_recovered: false });
+        if number % kept == 0 {
+            let round_trip = Some(Duration::from_micros(1));
+            let feedback = Feedback { packets: &reports, in_flight: DataSize::ZERO, round_trip };
+            controller.handle_feedback(&feedback, at + Duration::from_millis(1));
+            reports.clear();
+        }
+        let target = controller.rates().target;
+        assert!(target <= Bitrate::from_mbps(2), "{name}: {target:?} after {number} packets, {kept} at once");
     }
 }
