@@ -45,22 +45,24 @@ pub fn markdown(sweep: &Sweep<'_>, outcomes: &[Vec<Outcome>]) -> String {
     out
 }
 
-/// The regret of each entrant in each family of cases: means of the cases' medians.
+/// The regret of each entrant in each family of cases, and in all: means of the cases' medians.
 fn write_summary(out: &mut String, sweep: &Sweep<'_>, outcomes: &[Vec<Outcome>]) {
     let mut families: Vec<_> = sweep.cases.iter().map(|case| family(&case.name)).collect();
     families.dedup();
-    let _ = writeln!(out, "| regret % | {} |", families.join(" | "));
-    write_row(out, &vec!["---"; families.len() + 1]);
+    let _ = writeln!(out, "| regret % | {} | all |", families.join(" | "));
+    write_row(out, &vec!["---"; families.len() + 2]);
     for (index, entrant) in sweep.entrants.iter().enumerate() {
-        let of = |family_name: &&str| {
-            let cases = sweep.cases.iter().zip(outcomes).filter(|(case, _)| family(&case.name) == *family_name);
+        let of = |chosen: &dyn Fn(&str) -> bool| {
+            let cases = sweep.cases.iter().zip(outcomes).filter(|(case, _)| chosen(family(&case.name)));
             let medians: Option<Vec<_>> = cases.map(|(_, row)| median_regret(sweep, row, index)).collect();
             medians.map_or_else(
                 || "failed".to_owned(),
                 |all| decimal(100.0 * all.iter().sum::<f64>() / all.len() as f64, 1),
             )
         };
-        let _ = writeln!(out, "| {} | {} |", entrant.name(), families.iter().map(of).collect::<Vec<_>>().join(" | "));
+        let by_family = families.iter().map(|name| of(&|family| family == *name));
+        let cells: Vec<_> = by_family.chain([of(&|_| true)]).collect();
+        let _ = writeln!(out, "| {} | {} |", entrant.name(), cells.join(" | "));
     }
 }
 
