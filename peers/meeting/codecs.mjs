@@ -50,7 +50,7 @@ async function take(watcher, turn) {
   }
   const first = await until(`${what} is seen`, look, ({ seen }) => seen);
   const last = await until(`${what} goes on`, look, (it) => it.framesDecoded > first.framesDecoded + 30);
-  const { before = { ...last, framesDecoded: 0, framesReceived: 0 } } = watcher;
+  const { before = { ...last, framesDecoded: 0, framesReceived: 0, pliCount: 0 } } = watcher;
   times.push(Math.round(first.seen - first.told));
   assert.ok(times.at(-1) <= 500, `${what}: ${times.at(-1)} ms after the word`);
   assert.equal(last.mimeType, `video/${turn.codec}`, what);
@@ -58,6 +58,9 @@ async function take(watcher, turn) {
   assert.ok(last.framesDecoded > before.framesDecoded, `${what}: counters went on`);
   const lost = last.framesReceived - last.framesDecoded - (before.framesReceived - before.framesDecoded);
   assert.ok(lost <= 3, `${what}: ${lost} frames were received and not decoded`);
+  // A decoder that fails asks for a key frame; so does one that has had nothing for long, once for each pause.
+  const asked = [last.pliCount - first.pliCount, last.pliCount - before.pliCount];
+  assert.ok(asked[0] === 0 && asked[1] <= 1, `${what}: ${asked} key frames were asked for`);
   const frozen = last.totalFreezesDuration - first.totalFreezesDuration;
   assert.ok(frozen < 1, `${what}: ${frozen} s without a frame`);
   watcher.before = last;
@@ -99,9 +102,9 @@ function received(page, name) {
     const stats = await window.meeting.connection.peer.getStats();
     const streams = [...stats.values()].filter(({ type, kind }) => type === 'inbound-rtp' && kind === 'video');
     if (streams.length > 1) throw new Error(`${streams.length} streams are received`);
-    const [{ id, ssrc, codecId, framesDecoded, framesReceived, totalFreezesDuration } = {}] = streams;
+    const [{ id, ssrc, codecId, framesDecoded, framesReceived, pliCount, totalFreezesDuration } = {}] = streams;
     const { mimeType } = stats.get(codecId) ?? {};
-    return { ...window.turns[who], id, ssrc, mimeType, framesDecoded, framesReceived, totalFreezesDuration };
+    return { ...window.turns[who], id, ssrc, mimeType, framesDecoded, framesReceived, pliCount, totalFreezesDuration };
   }, name);
 }
 
