@@ -154,8 +154,8 @@ impl Lab {
         number
     }
 
-    /// Both sides are told of each other, and connect.
-    fn meet(&mut self, number: usize) {
+    /// Both sides are told of each other, once more after a restart, and connect.
+    pub(crate) fn meet(&mut self, number: usize) {
         let Client { transport, id, .. } = &mut self.clients[number];
         transport.set_remote(self.sfu.local_parameters(*id).unwrap(), self.now).unwrap();
         for candidate in self.sfu.local_candidates(*id).unwrap() {

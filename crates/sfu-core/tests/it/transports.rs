@@ -111,6 +111,28 @@ fn a_session_publishes_over_one_transport_and_receives_over_another() {
 }
 
 #[test]
+fn ice_restarts_without_descriptions_and_media_goes_on() {
+    let (mut lab, mut camera, _) = watched();
+    send(&mut lab, &mut camera, true);
+    for client in [0, 3] {
+        let id = lab.clients[client].id;
+        let credentials = |lab: &Lab| lab.sfu.local_parameters(id).unwrap().ice.credentials;
+        let before = credentials(&lab);
+        lab.sfu.restart_ice(id, lab.now).unwrap();
+        assert_ne!(before, credentials(&lab));
+        send(&mut lab, &mut camera, false);
+        lab.meet(client);
+        send(&mut lab, &mut camera, false);
+        lab.run(ms(500));
+        let states = [lab.sfu.transport(id).unwrap(), &lab.clients[client].transport].map(|it| it.ice().state());
+        assert_eq!(states, [plenary_ice::State::Completed; 2]);
+    }
+    send(&mut lab, &mut camera, false);
+    assert_eq!(frames(&lab, 3).len(), 6, "before, meanwhile and afterwards");
+    assert!(!lab.events.iter().any(|event| matches!(event, Event::Offer { .. })));
+}
+
+#[test]
 fn what_was_received_over_a_removed_transport_goes_on_over_another() {
     let (mut lab, mut camera, subscription) = watched();
     let [old, new] = [1, 2].map(|client| lab.clients[client].id);
