@@ -2,8 +2,10 @@
 
 use plenary_rtp::payload::Codec;
 use plenary_rtp::rtcp::{self, Fir, FirEntry, NackWriter, Packet as Rtcp, Pli, ReceiverReport};
-use plenary_rtp::{Header, Packet, PacketMut, PacketWriter, SeqNo, Ssrc};
-use plenary_sfu_core::{DropReason, Error, Event, Format, Kind, LayerConfig, Publication, RoomConfig, SlotConfig};
+use plenary_rtp::{Header, Packet, PacketMut, PacketWriter, RtpTime, SeqNo, Ssrc};
+use plenary_sfu_core::{
+    DropReason, Error, Event, Format, Kind, LayerConfig, Publication, RoomConfig, SlotConfig, TrackId,
+};
 
 use crate::lab::{Lab, ms};
 
@@ -203,10 +205,8 @@ fn packets_that_differ_by_a_byte_leave_as_one_run() {
     assert_eq!(reported.last(), Some((241, payload as u32)));
 }
 
-#[test]
-fn sound_leaves_before_pictures_whichever_slot_was_first() {
-    let (mut lab, mut camera) = pair();
-    let ssrc = Ssrc(3000);
+/// A client publishes sound, with this SSRC.
+fn publish_microphone(lab: &mut Lab, client: usize, ssrc: Ssrc) -> TrackId {
     let publication = Publication {
         kind: Kind::Audio,
         mid: "1".into(),
@@ -219,21 +219,68 @@ fn sound_leaves_before_pictures_whichever_slot_was_first() {
         stream: String::new(),
         layers: vec![LayerConfig { rid: None, ssrc: Some(ssrc), rtx_ssrc: None }],
     };
-    let microphone = lab.sfu.publish(lab.clients[0].id, publication, lab.now).unwrap();
+    lab.sfu.publish(lab.clients[client].id, publication, lab.now).unwrap()
+}
+
+/// The slot's SSRC.
+const SOUND: Ssrc = Ssrc(300);
+
+fn add_audio_slot(lab: &mut Lab, client: usize) {
     let formats = vec![Format { codec: Codec::Opus, payload_type: 111, rtx_payload_type: None }];
-    let (mid, slot) = ("a0".to_owned(), Ssrc(300));
-    let config = SlotConfig { kind: Kind::Audio, mid, ssrc: slot, rtx_ssrc: None, pair: None, formats };
-    lab.sfu.add_slot(lab.clients[1].id, config, lab.now).unwrap();
-    lab.sfu.subscribe(lab.clients[1].session, microphone, lab.now).unwrap();
-    let header = Header { payload_type: 111, ssrc, sequence_number: SeqNo(5), ..Header::default() };
+    let config =
+        SlotConfig { kind: Kind::Audio, mid: "a0".to_owned(), ssrc: SOUND, rtx_ssrc: None, pair: None, formats };
+    lab.sfu.add_slot(lab.clients[client].id, config, lab.now).unwrap();
+}
+
+fn sound(ssrc: Ssrc, number: u16) -> (u64, Vec<u8>) {
+    let timestamp = RtpTime(960 * u32::from(number));
+    let header = Header { payload_type: 111, ssrc, sequence_number: SeqNo(number), timestamp, ..Header::default() };
     let mut sound = Vec::new();
     let mut writer = PacketWriter::begin(&header, &mut sound).unwrap().into_payload();
     writer.append(&[0x78, 1, 2, 3]);
     writer.finish();
+    (number.into(), sound)
+}
+
+#[test]
+fn sound_leaves_before_pictures_whichever_slot_was_first() {
+    let (mut lab, mut camera) = pair();
+    let microphone = publish_microphone(&mut lab, 0, Ssrc(3000));
+    add_audio_slot(&mut lab, 1);
+    lab.sfu.subscribe(lab.clients[1].session, microphone, lab.now).unwrap();
     let picture = camera.frame(true, &[1000; 3]);
-    send(&mut lab, picture.into_iter().chain([(5, sound)]));
+    send(&mut lab, picture.into_iter().chain([sound(Ssrc(3000), 5)]));
     let ssrcs: Vec<_> = lab.clients[1].rtp.iter().map(|bytes| Packet::parse(bytes).unwrap().ssrc()).collect();
-    assert_eq!(ssrcs, [slot, Ssrc(100), Ssrc(100), Ssrc(100)]);
+    assert_eq!(ssrcs, [SOUND, Ssrc(100), Ssrc(100), Ssrc(100)]);
+}
+
+#[test]
+fn sound_says_whose_it_is_and_where_it_begins() {
+    let mut lab = Lab::new();
+    let [ada, grace, listener] = [(); 3].map(|()| lab.join());
+    add_audio_slot(&mut lab, listener);
+    let mut told = Vec::new();
+    for (client, ssrc) in [(ada, Ssrc(3000)), (grace, Ssrc(4000))] {
+        let track = publish_microphone(&mut lab, client, ssrc);
+        let subscription = lab.sfu.subscribe(lab.clients[listener].session, track, lab.now).unwrap();
+        for number in 5..8 {
+            let (index, packet) = sound(ssrc, number);
+            lab.clients[client].send(packet, index);
+            lab.run(ms(20));
+        }
+        let Some(Event::Slot(change)) = lab.events.last() else { panic!("{:?}", lab.events) };
+        let content = change.content.unwrap();
+        assert_eq!(content.source, lab.clients[client].session);
+        told.extend([true, false, false].map(|is_first| (content.csrc, is_first)));
+        lab.sfu.unsubscribe(subscription, lab.now).unwrap();
+        lab.run(ms(7));
+    }
+    let packets: Vec<_> = lab.clients[listener].rtp.iter().map(|bytes| Packet::parse(bytes).unwrap()).collect();
+    let seen: Vec<_> = packets.iter().map(|it| (it.csrcs().next().unwrap(), it.marker())).collect();
+    assert_eq!(seen, told);
+    assert_ne!(told[0].0, told[3].0);
+    let steps: Vec<_> = packets.windows(2).map(|it| it[0].timestamp().distance_to(it[1].timestamp())).collect();
+    assert_eq!(steps, [960; 5], "27 ms between them are one step of 20");
 }
 
 #[test]
