@@ -25,11 +25,11 @@ pub struct Publication {
     pub kind: Kind,
     /// The MID of its section, which packets of unknown SSRCs may say; empty if there is none.
     pub mid: String,
-    /// The codec that was agreed on, and its payload type.
+    /// The codec that was agreed on.
     pub codec: Codec,
-    /// See above.
+    /// Its payload type, from 0 to 127.
     pub payload_type: u8,
-    /// The payload type of retransmissions, if they were agreed on.
+    /// The payload type of retransmissions (RFC 4588), if they were agreed on; from 0 to 127.
     pub rtx_payload_type: Option<u8>,
     /// What else was agreed on: once its packets come so, the track goes over to it.
     pub others: Vec<Format>,

@@ -262,22 +262,8 @@ impl Lab {
     }
 
     pub(crate) fn publish_camera(&mut self, client: usize) -> (TrackId, Camera) {
-        let ssrc = Ssrc(1000 + client as u32);
-        let layers = vec![LayerConfig { rid: None, ssrc: Some(ssrc), rtx_ssrc: Some(Ssrc(2000 + client as u32)) }];
-        let publication = Publication {
-            kind: Kind::Video,
-            mid: "0".into(),
-            codec: Codec::Vp8,
-            payload_type: 96,
-            rtx_payload_type: Some(97),
-            others: Vec::new(),
-            nack: true,
-            opaque: false,
-            stream: String::new(),
-            layers,
-        };
-        let track = self.sfu.publish(self.clients[client].id, publication, self.now).unwrap();
-        (track, Camera { ssrc, next: 100, rtx_next: 1, timestamp: 5000, picture: 77, sent: Vec::new() })
+        let (camera, publication) = camera(client);
+        (self.sfu.publish(self.clients[client].id, publication, self.now).unwrap(), camera)
     }
 
     pub(crate) fn add_video_slot(&mut self, client: usize, number: u32) {
@@ -291,6 +277,24 @@ impl Lab {
         };
         self.sfu.add_slot(self.clients[client].id, config, self.now).unwrap();
     }
+}
+
+/// A client's camera, and what it is published as.
+pub(crate) fn camera(client: usize) -> (Camera, Publication) {
+    let ssrc = Ssrc(1000 + client as u32);
+    let publication = Publication {
+        kind: Kind::Video,
+        mid: "0".into(),
+        codec: Codec::Vp8,
+        payload_type: 96,
+        rtx_payload_type: Some(97),
+        others: Vec::new(),
+        nack: true,
+        opaque: false,
+        stream: String::new(),
+        layers: vec![LayerConfig { rid: None, ssrc: Some(ssrc), rtx_ssrc: Some(Ssrc(2000 + client as u32)) }],
+    };
+    (Camera { ssrc, next: 100, rtx_next: 1, timestamp: 5000, picture: 77, sent: Vec::new() }, publication)
 }
 
 /// Makes packets of VP8.

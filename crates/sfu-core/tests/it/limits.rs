@@ -1,10 +1,11 @@
-//! Callers that can take little at a time, and packets that can't be protected.
+//! What callers may not do or have, what they can take at a time, and packets that can't be protected.
 
 use std::time::Instant;
 
+use plenary_rtp::payload::Codec;
 use plenary_rtp::rtcp::NackWriter;
 use plenary_rtp::{Packet, Ssrc};
-use plenary_sfu_core::RoomConfig;
+use plenary_sfu_core::{Config, ConfigError, Error, LayerConfig, Publication, RoomCodec, RoomConfig, Sfu};
 use plenary_wire::{Limit, PacketKind};
 
 use crate::lab::{Camera, Lab, ms};
@@ -94,4 +95,56 @@ fn a_packet_that_cannot_be_protected_holds_up_nobody() {
     lab.run(ms(1));
     let ssrcs: Vec<_> = lab.clients[subscriber].rtp.iter().map(|bytes| Packet::parse(bytes).unwrap().ssrc()).collect();
     assert_eq!(ssrcs, [Ssrc(101), Ssrc(101)]);
+}
+
+#[test]
+fn rooms_sessions_and_subscriptions_have_limits() {
+    let mut lab = Lab::configured(RoomConfig::default(), |config| {
+        (config.rooms_max, config.sessions_max, config.room_sessions_max) = (2, 3, 2);
+        config.session_subscriptions_max = 1;
+    });
+    let other = lab.sfu.create_room(RoomConfig::default()).unwrap();
+    assert_eq!(lab.sfu.create_room(RoomConfig::default()), Err(Error::Limit("rooms_max")));
+    let [one, two] = [lab.join(), lab.join()];
+    assert_eq!(lab.sfu.join(lab.room), Err(Error::Limit("room_sessions_max")));
+    lab.sfu.join(other).unwrap();
+    assert_eq!(lab.sfu.join(other), Err(Error::Limit("sessions_max")));
+    let [first, second] = [one, two].map(|client| lab.publish_camera(client).0);
+    let session = lab.clients[two].session;
+    let subscription = lab.sfu.subscribe(session, first, lab.now).unwrap();
+    assert_eq!(lab.sfu.subscribe(session, second, lab.now), Err(Error::Limit("session_subscriptions_max")));
+    assert_eq!(lab.sfu.select_layer(subscription, Some(1), lab.now), Err(Error::NoLayer));
+    // What ends makes room.
+    lab.sfu.unsubscribe(subscription, lab.now).unwrap();
+    lab.sfu.subscribe(session, second, lab.now).unwrap();
+    lab.sfu.leave(session, lab.now).unwrap();
+    lab.sfu.join(lab.room).unwrap();
+}
+
+#[test]
+fn what_can_not_be_published_is_refused() {
+    let mut lab = Lab::new();
+    let client = lab.join();
+    let (_, good) = crate::lab::camera(client);
+    let layers = |count| vec![LayerConfig::default(); count];
+    let cases = [
+        (Publication { layers: layers(0), ..good.clone() }, Error::Layers),
+        (Publication { layers: layers(5), ..good.clone() }, Error::Layers),
+        (Publication { payload_type: 128, ..good.clone() }, Error::OutOfRange),
+        (Publication { rtx_payload_type: Some(128), ..good.clone() }, Error::OutOfRange),
+        (Publication { stream: "x".repeat(65), ..good.clone() }, Error::OutOfRange),
+    ];
+    for (publication, error) in cases {
+        let taken = lab.sfu.publish(lab.clients[client].id, publication.clone(), lab.now);
+        assert_eq!(taken, Err(error), "{publication:?}");
+    }
+    lab.sfu.publish(lab.clients[client].id, good.clone(), lab.now).unwrap();
+    assert_eq!(lab.sfu.publish(lab.clients[client].id, good, lab.now), Err(Error::InUse));
+    let malformed = RoomCodec { codec: Codec::H264, parameters: "profile-level-id=x".into() };
+    for codecs in [vec![Codec::Vp8.into(), Codec::Vp8.into()], vec![malformed]] {
+        assert_eq!(lab.sfu.create_room(RoomConfig { codecs }), Err(Error::Codecs));
+    }
+    let mut unreachable: Option<Config> = None;
+    Lab::configured(RoomConfig::default(), |config| unreachable = Some(Config { flows: vec![], ..config.clone() }));
+    assert_eq!(Sfu::new(unreachable.unwrap(), lab.now).err(), Some(ConfigError::Flows));
 }

@@ -360,6 +360,24 @@ fn a_payload_type_that_nobody_agreed_on_is_told() {
 }
 
 #[test]
+fn ssrcs_that_a_publisher_makes_up_are_no_more_than_128() {
+    let mut lab = Lab::new();
+    let mut page = Page::enter(&mut lab);
+    let mid = lab.sfu.ask_to_publish(page.transport, PublishRequest { simulcast: false, ..camera() }).unwrap();
+    page.settle(&mut lab).unwrap();
+    lab.connect(page.number);
+    lab.clients[page.number].send(named(11, 96, (&mid, ""), 7), 7);
+    lab.take_in(page.number, []);
+    // Each says that it repeats packets of the camera.
+    for ssrc in 1000..1200 {
+        lab.clients[page.number].send(named(ssrc, 97, (&mid, ""), 1), 1);
+        lab.take_in(page.number, []);
+    }
+    let dropped = [DropReason::Probe, DropReason::UnknownSource].map(|reason| lab.sfu.dropped(reason));
+    assert_eq!(dropped, [127, 73]);
+}
+
+#[test]
 fn what_is_not_asked_for_does_not_pile_up() {
     let mut lab = Lab::new();
     let mut page = Page::enter(&mut lab);
