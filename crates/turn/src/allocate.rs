@@ -7,11 +7,14 @@ use crate::answer::{Refusal, Request};
 use crate::authenticate::{Session, Whose};
 use crate::bind::{Family, PortWish};
 use crate::event::Event;
+use crate::mobility::Mobility;
 use crate::quota::Exhausted;
 use crate::server::{Server, Settings};
 
 /// REQUESTED-TRANSPORT: UDP.
 const UDP: u8 = 17;
+/// RFC 6062 §4.1: TCP.
+const TCP: u8 = 6;
 
 /// What an Allocate asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,17 +23,25 @@ struct Wish {
     families: [bool; 2],
     port: PortWish,
     token: Option<[u8; 8]>,
+    tcp: bool,
 }
 
 impl Wish {
     /// The checks of RFC 8656 §7.2 that are about the request alone, in their order.
-    fn read(message: &Message<'_>, settings: &Settings) -> Result<Self, Refusal> {
+    fn read(request: &Request<'_>, settings: &Settings) -> Result<Self, Refusal> {
+        let Request { message, .. } = request;
         let bad = Refusal::from(ErrorCode::BAD_REQUEST);
         let [protocol, ..] = message.get_array::<4>(Attribute::REQUESTED_TRANSPORT)?.ok_or(bad)?;
-        if protocol != UDP {
+        let tcp = protocol == TCP && settings.tcp;
+        if protocol != UDP && !tcp {
             return Err(ErrorCode::UNSUPPORTED_TRANSPORT.into());
         }
         let has = |attribute| message.get(attribute).is_some();
+        let not_with_tcp = [Attribute::DONT_FRAGMENT, Attribute::EVEN_PORT, Attribute::RESERVATION_TOKEN];
+        // RFC 6062 §5.1.
+        if tcp && (!request.is_stream() || not_with_tcp.into_iter().any(has)) {
+            return Err(bad);
+        }
         if has(Attribute::DONT_FRAGMENT) && !settings.dont_fragment {
             return Err(Refusal::Unknown(Unknown::of(Attribute::DONT_FRAGMENT)));
         }
@@ -56,7 +67,7 @@ impl Wish {
         if additional && family(message, Attribute::ADDITIONAL_ADDRESS_FAMILY)? != Some(Family::V6) {
             return Err(bad);
         }
-        Ok(Self { lifetime: message.get_u32(Attribute::LIFETIME)?, families, port, token })
+        Ok(Self { lifetime: message.get_u32(Attribute::LIFETIME)?, families, port, token, tcp })
     }
 }
 
@@ -69,6 +80,14 @@ fn family(message: &Message<'_>, attribute: Attribute) -> Result<Option<Family>,
 /// REQUESTED-ADDRESS-FAMILY of a Refresh.
 pub(crate) fn requested_family(message: &Message<'_>) -> Result<Option<Family>, Refusal> {
     family(message, Attribute::REQUESTED_ADDRESS_FAMILY)
+}
+
+/// An allocation that may be.
+struct Start {
+    wish: Wish,
+    families: [bool; 2],
+    failed: Option<(Family, ErrorCode)>,
+    mobility: Option<Mobility>,
 }
 
 impl Server {
@@ -86,7 +105,8 @@ impl Server {
             }
             return Ok(());
         }
-        let wish = Wish::read(&request.message, &self.config)?;
+        let wish = Wish::read(request, &self.config)?;
+        let mobility = self.wants_ticket(&request.message)?.then(Default::default);
         let Whose::Own(owner) = &session.user else { return Err(ErrorCode::ALLOCATION_MISMATCH.into()) };
         let reserved = wish.token.map(|token| self.reservations.find(&token, owner.account())).transpose()?;
         let families = match reserved {
@@ -111,18 +131,13 @@ impl Server {
         if wish.port == PortWish::EvenAndNext && self.reservations.len() >= self.config.reservations_max as usize {
             return Err(ErrorCode::INSUFFICIENT_CAPACITY.into());
         }
-        self.start_allocate(request, session, wish, (bound, failed), now);
+        let start = Start { wish, families: bound, failed, mobility };
+        self.start_allocate(request, session, start, now);
         Ok(())
     }
 
-    fn start_allocate(
-        &mut self,
-        request: &Request<'_>,
-        session: Session,
-        wish: Wish,
-        (families, failed): ([bool; 2], Option<(Family, ErrorCode)>),
-        now: Instant,
-    ) {
+    fn start_allocate(&mut self, request: &Request<'_>, session: Session, start: Start, now: Instant) {
+        let Start { wish, families, failed, mobility } = start;
         let Whose::Own(owner) = session.user else { unreachable!("who has an allocation gets no other") };
         self.quota.take(owner.account(), request.from.remote);
         let awaits = families.map(|wanted| (wanted && wish.token.is_none()).then(|| self.next_request()));
@@ -138,7 +153,8 @@ impl Server {
         let lifetime = self.config.granted(wish.lifetime);
         let key = self.allocations.insert(Allocation {
             tuple: request.from,
-            is_stream: request.is_stream,
+            is_stream: request.is_stream(),
+            is_tcp: wish.tcp,
             owner,
             answered: Answered { transaction, lifetime, token: None, failed },
             binding: Some(Box::new(binding)),
@@ -147,6 +163,8 @@ impl Server {
             timer: deadline,
             permissions: Default::default(),
             channels: Default::default(),
+            connections: Vec::new(),
+            mobility,
             usage: Default::default(),
             to_peers: Bucket::new(now),
             to_client: Bucket::new(now),
@@ -155,7 +173,7 @@ impl Server {
         for (family, request) in Family::ALL.into_iter().zip(awaits) {
             if let Some(request) = request {
                 self.binds.insert(request, key);
-                self.events.push_back(Event::Bind { request, family, port: wish.port });
+                self.events.push_back(Event::Bind { request, family, port: wish.port, tcp: wish.tcp });
             }
         }
         if let Some(token) = wish.token

@@ -9,12 +9,23 @@ use crate::bind::{Bound, Family};
 use crate::channel::Channels;
 use crate::credentials::Owner;
 use crate::event::RequestId;
+use crate::mobility::Mobility;
 use crate::permission::Permissions;
 use crate::tuple::FiveTuple;
 
 /// The name of an allocation: none is ever given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AllocationId(u64);
+
+impl AllocationId {
+    pub(crate) const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
+    pub(crate) const fn number(self) -> u64 {
+        self.0
+    }
+}
 
 new_key_type! {
     /// Where an allocation is in its table.
@@ -47,7 +58,10 @@ pub struct Usage {
 /// A relay for one client (RFC 8656 §6).
 pub(crate) struct Allocation {
     pub(crate) tuple: FiveTuple,
+    /// Whether the client comes by a stream.
     pub(crate) is_stream: bool,
+    /// Whether it relays connections (RFC 6062), and not datagrams.
+    pub(crate) is_tcp: bool,
     pub(crate) owner: Owner,
     pub(crate) answered: Answered,
     /// Sockets are awaited.
@@ -59,6 +73,8 @@ pub(crate) struct Allocation {
     pub(crate) timer: Instant,
     pub(crate) permissions: Permissions,
     pub(crate) channels: Channels,
+    pub(crate) connections: Vec<u32>,
+    pub(crate) mobility: Option<Mobility>,
     pub(crate) usage: Usage,
     pub(crate) to_peers: Bucket,
     pub(crate) to_client: Bucket,
@@ -102,6 +118,11 @@ pub(crate) struct Binding {
 }
 
 impl Allocation {
+    /// Whether it is the client's, where it is or is about to be.
+    pub(crate) fn is_of(&self, tuple: &FiveTuple) -> bool {
+        self.tuple == *tuple || self.mobility.is_some_and(|mobility| mobility.next == Some(*tuple))
+    }
+
     pub(crate) fn relayed(&self, ip: IpAddr) -> Option<&Relayed> {
         self.relays[Family::of(ip) as usize].as_ref()
     }

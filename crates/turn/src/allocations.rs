@@ -35,7 +35,7 @@ impl Allocations {
             return Some(*key);
         }
         let key = *self.by_client.get(&self.places.of_client(tuple))?;
-        if self.slots[key].tuple != *tuple {
+        if !self.slots[key].is_of(tuple) {
             return None;
         }
         self.last = Some((*tuple, key));
@@ -55,6 +55,18 @@ impl Allocations {
         key
     }
 
+    pub(crate) fn add_client(&mut self, tuple: &FiveTuple, key: Key) {
+        self.by_client.insert(self.places.of_client(tuple), key);
+    }
+
+    pub(crate) fn forget_client(&mut self, tuple: &FiveTuple, key: Key) {
+        self.last = None;
+        let place = self.places.of_client(tuple);
+        if self.by_client.get(&place) == Some(&key) {
+            self.by_client.remove(&place);
+        }
+    }
+
     /// Makes a relayed address known; `false` if another allocation has it.
     pub(crate) fn add_relayed(&mut self, key: Key, relayed: Relayed) -> bool {
         if self.at_relayed(relayed.address).is_some() {
@@ -70,10 +82,9 @@ impl Allocations {
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<Box<Allocation>> {
         let allocation = self.slots.remove(key)?;
-        self.last = None;
-        let place = self.places.of_client(&allocation.tuple);
-        if self.by_client.get(&place) == Some(&key) {
-            self.by_client.remove(&place);
+        let next = allocation.mobility.and_then(|mobility| mobility.next);
+        for tuple in [Some(allocation.tuple), next].iter().flatten() {
+            self.forget_client(tuple, key);
         }
         for relayed in allocation.relays.iter().flatten() {
             self.remove_relayed(*relayed);

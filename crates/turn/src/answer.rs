@@ -4,7 +4,9 @@ use plenary_stun::{
 
 use crate::DropReason;
 use crate::allocation::{Allocation, Answered};
+use crate::mobility::TICKET_LEN;
 use crate::server::Server;
+use crate::stream::Carries;
 use crate::tuple::{FiveTuple, canonical};
 
 /// A request, and where it came from.
@@ -12,10 +14,15 @@ use crate::tuple::{FiveTuple, canonical};
 pub(crate) struct Request<'m> {
     pub(crate) message: Message<'m>,
     pub(crate) from: FiveTuple,
-    pub(crate) is_stream: bool,
+    /// The connection's kind; `None` is a datagram whose address is unproven.
+    pub(crate) via: Option<Carries>,
 }
 
 impl Request<'_> {
+    pub(crate) fn is_stream(&self) -> bool {
+        self.via == Some(Carries::Stream)
+    }
+
     pub(crate) const fn reply(&self) -> Reply {
         Reply { to: self.from, method: self.message.method(), transaction: self.message.transaction() }
     }
@@ -47,6 +54,24 @@ pub(crate) enum Refusal {
 impl From<ErrorCode> for Refusal {
     fn from(code: ErrorCode) -> Self {
         Self::Code(code)
+    }
+}
+
+/// What the answer to a request states.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) lifetime: Option<u32>,
+    pub(crate) ticket: Option<[u8; TICKET_LEN]>,
+}
+
+impl Done {
+    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
+        if let Some(lifetime) = self.lifetime {
+            writer.attribute(Attribute::LIFETIME, &[&lifetime.to_be_bytes()]);
+        }
+        if let Some(ticket) = self.ticket {
+            writer.attribute(Attribute::MOBILITY_TICKET, &[&ticket]);
+        }
     }
 }
 
@@ -92,7 +117,7 @@ impl Server {
 }
 
 /// RFC 8656 §7.2: what a client learns of its allocation.
-pub(crate) fn write_allocated(writer: &mut Writer<'_>, allocation: &Allocation) {
+pub(crate) fn write_allocated(writer: &mut Writer<'_>, allocation: &Allocation, ticket: Option<[u8; TICKET_LEN]>) {
     for relayed in allocation.relays.iter().flatten() {
         writer.xor_address(Attribute::XOR_RELAYED_ADDRESS, relayed.address);
     }
@@ -102,6 +127,7 @@ pub(crate) fn write_allocated(writer: &mut Writer<'_>, allocation: &Allocation) 
     if let Some(token) = token {
         writer.attribute(Attribute::RESERVATION_TOKEN, &[&token]);
     }
+    Done { lifetime: None, ticket }.write(writer);
     if let Some((family, ErrorCode(code))) = failed {
         let value = [family.number(), 0, (code / 100) as u8, (code % 100) as u8];
         writer.attribute(Attribute::ADDRESS_ERROR_CODE, &[&value, ErrorCode(code).reason().as_bytes()]);

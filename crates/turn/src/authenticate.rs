@@ -67,7 +67,8 @@ impl Server {
     ) -> Result<Session, Unproven> {
         let proof = self.read_proof(request, now)?;
         let message = &request.message;
-        if let Some(key) = self.allocations.of_client(&request.from) {
+        let by_ticket = |server: &Self| server.by_ticket(message).map(|(key, _)| key);
+        if let Some(key) = self.allocations.of_client(&request.from).or_else(|| by_ticket(self)) {
             let owner = &self.allocations[key].owner;
             // The keys that have made an allocation are good for it as long as it lasts, whatever becomes of the name.
             if owner.is_named(&proof.name, self.credentials.realm())

@@ -189,12 +189,13 @@ impl Server {
         signer: &Signer,
         key: Key,
     ) -> Result<(), crate::DropReason> {
+        let ticket = self.ticket(key);
         let Self { allocations, outbox, counted, .. } = self;
         counted.all.succeeded += 1;
         outbox.write(reply.to, |out| {
             let class = plenary_stun::Class::Success;
             let mut writer = plenary_stun::Writer::new(class, reply.method, reply.transaction, out);
-            write_allocated(&mut writer, &allocations[key]);
+            write_allocated(&mut writer, &allocations[key], ticket);
             writer.integrity(&signer.key, signer.mac);
             writer.fingerprint();
         })

@@ -42,7 +42,7 @@ impl Server {
     /// RFC 8489 §9.2.4: a 401 or 438, with what the client needs to try again. Without room for it, a 400.
     pub(crate) fn challenge(&mut self, request: &Request<'_>, code: ErrorCode, now: Instant) -> Result<(), DropReason> {
         let has_fingerprint = request.message.has_fingerprint();
-        let form = if request.is_stream {
+        let form = if request.via.is_some() {
             Some(Form::Full) // the address is proven
         } else {
             form_for(request.message.bytes().len(), self.credentials.realm().len(), has_fingerprint)
@@ -115,7 +115,7 @@ impl Server {
 
     fn check_flood(&mut self, request: &Request<'_>, now: Instant) -> Result<(), DropReason> {
         self.outbox.check()?;
-        if request.is_stream || self.flood.allows(request.from.remote.ip(), now) {
+        if request.via.is_some() || self.flood.allows(request.from.remote.ip(), now) {
             Ok(())
         } else {
             Err(DropReason::RateLimited)

@@ -88,7 +88,7 @@ impl Server {
         let peer = request.message.get_xor_address(Attribute::XOR_PEER_ADDRESS)?;
         let (Some([high, low, _, _]), Some(peer)) = (number, peer) else { return Err(ErrorCode::BAD_REQUEST.into()) };
         let number = u16::from_be_bytes([high, low]);
-        if !NUMBERS.contains(&number) || peer.port() == 0 {
+        if !NUMBERS.contains(&number) || peer.port() == 0 || self.allocations[key].is_tcp {
             return Err(ErrorCode::BAD_REQUEST.into());
         }
         self.expire(key, now);

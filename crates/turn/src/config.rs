@@ -50,6 +50,13 @@ pub struct Config {
     /// How long the caller may take to answer `Event::Bind` and `Event::Authenticate`; from 100 ms to 60 s. 5 s by default:
     /// a client gives its request up after 39.5 s (RFC 8489 §6.2.1).
     pub answer_within: Duration,
+    /// How long a client's connection stays open without an allocation; from 100 ms to 60 s. 10 s by default: a client that
+    /// has connected asks at once.
+    pub idle_connection: Duration,
+    /// Whether an allocation may move with its client (RFC 8016). On by default.
+    pub mobility: bool,
+    /// Whether to relay TCP connections (RFC 6062), for which the caller can listen and connect. Off by default.
+    pub tcp: bool,
     /// Allocations in all; up to 1,000,000. 10,000 by default.
     pub allocations_max: u32,
     /// Allocations of one user: the part of a time-limited name behind the colon, else the name. 16 by default: a
@@ -61,6 +68,8 @@ pub struct Config {
     pub permissions_max: u16,
     /// Channels of one allocation. 64 by default.
     pub channels_max: u16,
+    /// TCP connections of one allocation with peers. 16 by default.
+    pub connections_max: u16,
     /// Ports reserved for a second allocation, by EVEN-PORT. 1,000 by default.
     pub reservations_max: u32,
     /// Requests that wait for the caller's decision who their user is; each holds up to 2 kB. 1,000 by default.
@@ -109,11 +118,15 @@ impl Default for Config {
             lifetime: Duration::from_secs(600),
             lifetime_max: Duration::from_secs(3600),
             answer_within: Duration::from_secs(5),
+            idle_connection: Duration::from_secs(10),
+            mobility: true,
+            tcp: false,
             allocations_max: 10_000,
             allocations_per_user_max: 16,
             allocations_per_address_max: 1_000,
             permissions_max: 64,
             channels_max: 64,
+            connections_max: 16,
             reservations_max: 1_000,
             pending_max: 1_000,
             answers_max: 1_000,
@@ -165,7 +178,7 @@ impl Config {
         {
             return Err(ConfigError::Lifetime);
         }
-        if !within(self.answer_within, 100, 60_000) {
+        if !within(self.answer_within, 100, 60_000) || !within(self.idle_connection, 100, 60_000) {
             return Err(ConfigError::AnswerWithin);
         }
         if !self.ipv4 && !self.ipv6 {
@@ -184,6 +197,7 @@ impl Config {
             (self.allocations_per_address_max, 1_000_000),
             (self.permissions_max.into(), 1_000),
             (self.channels_max.into(), 1_000),
+            (self.connections_max.into(), 1_000),
             (self.reservations_max, 1_000_000),
             (self.pending_max, 100_000),
             (self.answers_max, 100_000),

@@ -19,8 +19,8 @@ pub enum ConfigError {
     /// `lifetime` and `lifetime_max` are not from 60 s to 1 day, in this order.
     #[error("lifetime and lifetime_max are not from 60 s to 1 day, in this order")]
     Lifetime,
-    /// `answer_within` is not from 100 ms to 60 s.
-    #[error("answer_within is not from 100 ms to 60 s")]
+    /// `answer_within` or `idle_connection` is not from 100 ms to 60 s.
+    #[error("answer_within or idle_connection is not from 100 ms to 60 s")]
     AnswerWithin,
     /// Neither `ipv4` nor `ipv6` is set.
     #[error("neither ipv4 nor ipv6 is set")]
@@ -63,6 +63,11 @@ pub enum BindError {
     System,
 }
 
+/// Why a connection to a peer did not come to be, as the caller tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ThisError)]
+#[error("the peer could not be connected to")]
+pub struct ConnectError;
+
 /// Why a datagram or a message was dropped without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -97,6 +102,10 @@ pub enum DropReason {
     AnswersLimit,
     /// A request that waits for the caller's decision, beyond `Config::pending_max`.
     PendingLimit,
+    /// An ICMP message of a kind that clients are not told.
+    Icmp,
+    /// A peer that connects to an allocation with `Config::connections_max` connections.
+    ConnectionsLimit,
 }
 
 impl DropReason {
@@ -117,8 +126,10 @@ impl DropReason {
         Self::RateLimited,
         Self::AnswersLimit,
         Self::PendingLimit,
+        Self::Icmp,
+        Self::ConnectionsLimit,
     ];
 
     /// How many reasons there are.
-    pub const COUNT: usize = Self::PendingLimit as usize + 1;
+    pub const COUNT: usize = Self::ConnectionsLimit as usize + 1;
 }

@@ -9,7 +9,7 @@ use crate::{AllocationId, FiveTuple, Usage};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Bind a UDP socket for an allocation, and answer with [`handle_bound`](crate::Server::handle_bound). The port is one
+    /// Bind a socket for an allocation, and answer with [`handle_bound`](crate::Server::handle_bound). The port is one
     /// from 49152 to 65535, which nobody can guess, and none that was closed in the last two minutes (RFC 8656 §7.2).
     Bind {
         /// To be given with the answer.
@@ -18,6 +18,29 @@ pub enum Event {
         family: Family,
         /// Which port.
         port: PortWish,
+        /// Whether it is a TCP socket that listens: for [`handle_peer_accepted`](crate::Server::handle_peer_accepted).
+        tcp: bool,
+    },
+    /// Connect to a peer by TCP, from the address of an allocation's listening socket, and answer with
+    /// [`handle_connected`](crate::Server::handle_connected) within 30 s (RFC 6062 §5.2). Read nothing from it yet.
+    Connect {
+        /// To be given with the answer.
+        request: RequestId,
+        /// The listening socket.
+        flow: FlowId,
+        /// Its address.
+        local: SocketAddr,
+        /// Where to.
+        peer: SocketAddr,
+    },
+    /// Carry bytes between a client's connection and a peer's, both ways, once the answer that waits for the client is
+    /// sent: what it has sent behind its request is the first. When one is closed, say so by
+    /// [`handle_closed`](crate::Server::handle_closed).
+    Join {
+        /// The client's connection. Its bytes are not the server's any more.
+        client: FlowId,
+        /// The peer's.
+        peer: FlowId,
     },
     /// Close this socket or connection, and forget its flow. What was handed out for it before may still be sent.
     Close {
@@ -43,6 +66,13 @@ pub enum Event {
         client: FiveTuple,
         /// The relayed addresses, IPv4 first.
         relayed: [Option<SocketAddr>; 2],
+    },
+    /// The client is elsewhere now (RFC 8016).
+    Moved {
+        /// Whose.
+        allocation: AllocationId,
+        /// Where it is.
+        client: FiveTuple,
     },
     /// A relay is no more, and with it its permissions and channels.
     Released {

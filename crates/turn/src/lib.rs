@@ -16,6 +16,8 @@ mod error;
 mod event;
 mod flood;
 mod handled;
+mod icmp;
+mod mobility;
 mod nonce;
 mod outbox;
 mod peers;
@@ -26,6 +28,8 @@ mod refresh;
 mod relay;
 mod reservation;
 mod server;
+mod stream;
+mod tcp;
 mod timers;
 mod tuple;
 
@@ -34,12 +38,14 @@ pub use bind::{Bound, Family, PortWish};
 pub use config::{Config, User};
 pub use counters::Counters;
 pub use credentials::Keys;
-pub use error::{BindError, ConfigError, DropReason, Error};
+pub use error::{BindError, ConfigError, ConnectError, DropReason, Error};
 pub use event::{Event, Identity, Released, RequestId};
 pub use handled::{Handled, Head, Relay};
+pub use icmp::Icmp;
 pub use peers::{PeerPolicy, Prefix, PrefixError};
 pub use pending::{Authenticated, Denied};
 pub use server::Server;
+pub use stream::{Carries, Streamed};
 pub use tuple::FiveTuple;
 
 // Promises kept at compile time: a server crosses threads, and what is handed back stays small.
@@ -48,5 +54,5 @@ const _: () = {
     send::<Server>();
     send::<Event>();
     assert!(size_of::<Handled<'static>>() <= 160);
-    assert!(size_of::<allocation::Allocation>() <= 512);
+    assert!(size_of::<allocation::Allocation>() <= 640);
 };

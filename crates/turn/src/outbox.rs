@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use plenary_wire::{Ecn, Limit, Transmit};
+use plenary_wire::{Ecn, FlowId, Limit, Transmit};
 
 use crate::DropReason;
 use crate::tuple::FiveTuple;
@@ -57,5 +57,13 @@ impl Outbox {
             self.bytes.clear();
         }
         Some(transmit)
+    }
+
+    /// Forgets what waits for a connection that is gone.
+    pub(crate) fn forget(&mut self, flow: FlowId) {
+        self.waiting.retain(|(to, _)| to.flow != flow);
+        if self.waiting.is_empty() {
+            self.bytes.clear();
+        }
     }
 }

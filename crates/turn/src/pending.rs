@@ -10,6 +10,7 @@ use crate::authenticate::name_of;
 use crate::credentials::{Keys, Name};
 use crate::event::{Event, Identity, RequestId};
 use crate::server::{Server, Timer};
+use crate::stream::Carries;
 use crate::tuple::FiveTuple;
 use crate::{DropReason, Handled};
 
@@ -40,7 +41,7 @@ pub(crate) struct Pending {
 struct Waiting {
     bytes: Box<[u8]>,
     from: FiveTuple,
-    is_stream: bool,
+    via: Option<Carries>,
     deadline: Instant,
     known_as: (u64, [u8; 12]),
 }
@@ -61,8 +62,8 @@ impl Server {
         }
         let id = self.next_request();
         let deadline = now + self.config.answer_within;
-        let Request { from, is_stream, .. } = *request;
-        self.pending.requests.insert(id, Waiting { bytes: bytes.into(), from, is_stream, deadline, known_as });
+        let Request { from, via, .. } = *request;
+        self.pending.requests.insert(id, Waiting { bytes: bytes.into(), from, via, deadline, known_as });
         self.pending.known.insert(known_as, id);
         self.timers.add(deadline, Timer::Pending(id));
         let identity = match name {
@@ -83,7 +84,7 @@ impl Server {
         let Some(waiting) = self.forget_pending(request) else { return Handled::Consumed };
         self.timers.remove(waiting.deadline, Timer::Pending(request));
         let message = Message::parse(&waiting.bytes).expect("it was parsed before it waited");
-        let request = Request { message, from: waiting.from, is_stream: waiting.is_stream };
+        let request = Request { message, from: waiting.from, via: waiting.via };
         let done = match answer {
             Ok(authenticated) => self.handle_request(&request, Some(authenticated), now),
             Err(Denied) => self.challenge(&request, ErrorCode::UNAUTHENTICATED, now),

@@ -4,14 +4,14 @@ use plenary_stun::{Attribute, ErrorCode};
 
 use crate::allocate::requested_family;
 use crate::allocation::Key;
-use crate::answer::{Refusal, Request};
+use crate::answer::{Done, Refusal, Request};
 use crate::bind::Family;
 use crate::event::{Event, Released};
 use crate::server::Server;
 
 impl Server {
-    /// RFC 8656 §8.2: the lifetime that the answer states.
-    pub(crate) fn refresh(&mut self, request: &Request<'_>, key: Key, now: Instant) -> Result<u32, Refusal> {
+    /// RFC 8656 §8.2.
+    pub(crate) fn refresh(&mut self, request: &Request<'_>, key: Key, now: Instant) -> Result<Done, Refusal> {
         let wished = request.message.get_u32(Attribute::LIFETIME)?;
         let family = requested_family(&request.message)?;
         if let Some(family) = family
@@ -21,13 +21,15 @@ impl Server {
         }
         if wished == Some(0) {
             self.delete(key, family);
-            return Ok(0);
+            return Ok(Done { lifetime: Some(0), ticket: None });
         }
         let lifetime = self.config.granted(wished);
         let expires = now + Duration::from_secs(lifetime.into());
         self.allocations[key].expires = expires;
         self.look_at(key, expires);
-        Ok(lifetime)
+        let has_ticket = request.message.get(Attribute::MOBILITY_TICKET).is_some();
+        let ticket = if has_ticket { self.ticket(key) } else { None };
+        Ok(Done { lifetime: Some(lifetime), ticket })
     }
 
     /// Of an allocation with two families one may go, and the other stay.

@@ -31,7 +31,7 @@ impl Server {
     ) -> Result<Handled<'d>, DropReason> {
         let (&[n1, n2, l1, l2], rest) = bytes.split_first_chunk().ok_or(DropReason::BadData)?;
         let bytes = rest.get(..usize::from(u16::from_be_bytes([l1, l2]))).ok_or(DropReason::BadData)?;
-        let key = self.allocations.of_client(from).ok_or(DropReason::NoAllocation)?;
+        let key = self.client_key(from)?;
         let number = u16::from_be_bytes([n1, n2]);
         let peer = self.allocations[key].channels.peer(number, now).ok_or(DropReason::NoChannel)?;
         self.relay_to_peer(key, peer, Data { bytes, ecn, dont_fragment: false }, now)
@@ -62,11 +62,23 @@ impl Server {
         if peer.port() == 0 {
             return Err(DropReason::BadData);
         }
-        let key = self.allocations.of_client(from).ok_or(DropReason::NoAllocation)?;
+        let key = self.client_key(from)?;
         if !self.allocations[key].permissions.allow(peer.ip(), now) {
             return Err(DropReason::NoPermission);
         }
         self.relay_to_peer(key, peer, Data { bytes, ecn, dont_fragment }, now)
+    }
+
+    fn client_key(&mut self, from: &FiveTuple) -> Result<Key, DropReason> {
+        let key = self.allocations.of_client(from).ok_or(DropReason::NoAllocation)?;
+        let allocation = &self.allocations[key];
+        if allocation.is_tcp {
+            return Err(DropReason::NoChannel);
+        }
+        if allocation.mobility.is_some() {
+            self.heard_from(key, from);
+        }
+        Ok(key)
     }
 
     fn relay_to_peer<'d>(

@@ -3,13 +3,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use plenary_stun::{Attribute, Class, ErrorCode, Message, Method, ParseError};
+use plenary_stun::{Attribute, Class, Message, Method, ParseError};
 use plenary_wire::{Bitrate, Datagram, Ecn, FlowId, Limit, Transmit};
 
 use crate::allocation::{Bucket, Key};
 use crate::allocations::Allocations;
-use crate::answer::{Refusal, Request};
-use crate::authenticate::{Session, Whose};
+use crate::answer::{Done, Refusal, Request};
+use crate::authenticate::Session;
 use crate::bind::Family;
 use crate::config::Config;
 use crate::counters::Counted;
@@ -18,12 +18,15 @@ use crate::entropy::Entropy;
 use crate::event::{Event, Released, RequestId};
 use crate::flood::Flood;
 use crate::handled::Handled;
+use crate::mobility::Tickets;
 use crate::nonce::Nonces;
 use crate::outbox::Outbox;
 use crate::peers::Peers;
 use crate::pending::{Authenticated, Pending};
 use crate::quota::Quota;
 use crate::reservation::Reservations;
+use crate::stream::{Carries, Stream};
+use crate::tcp::Connections;
 use crate::timers::Timers;
 use crate::tuple::{ByNumber, FiveTuple, Mixed, Places};
 use crate::{AllocationId, ConfigError, Counters, DropReason, Error};
@@ -43,6 +46,9 @@ pub struct Server {
     pub(crate) binds: BTreeMap<RequestId, Key>,
     pub(crate) reservations: Reservations,
     pub(crate) pending: Pending,
+    pub(crate) streams: ByNumber<FlowId, Stream>,
+    pub(crate) tcp: Connections,
+    pub(crate) tickets: Tickets,
     pub(crate) credentials: Credentials,
     pub(crate) nonces: Nonces,
     pub(crate) peers: Peers,
@@ -66,6 +72,12 @@ pub(crate) enum Flow {
     Relay(Key, Family),
     /// A socket that is kept for one.
     Reserved,
+    /// A client's connection.
+    Stream,
+    /// A peer's connection (RFC 6062).
+    Peer(u32),
+    /// A client's connection that is joined with a peer's.
+    Joined(u32),
 }
 
 /// Whose time comes.
@@ -74,6 +86,17 @@ pub(crate) enum Timer {
     Allocation(Key),
     Reservation([u8; 8]),
     Pending(RequestId),
+    Stream(FlowId),
+    Connection(u32),
+}
+
+/// Where something of a client comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Source {
+    pub(crate) tuple: FiveTuple,
+    /// The connection's kind; `None` is a datagram whose address is unproven.
+    pub(crate) via: Option<Carries>,
+    pub(crate) ecn: Ecn,
 }
 
 /// What of the configuration is looked at again.
@@ -89,6 +112,10 @@ pub(crate) struct Settings {
     pub(crate) channels_max: u16,
     pub(crate) reservations_max: u32,
     pub(crate) pending_max: u32,
+    pub(crate) connections_max: u16,
+    pub(crate) idle_connection: Duration,
+    pub(crate) mobility: bool,
+    pub(crate) tcp: bool,
     flows_max: u32,
     pub(crate) allocation_bitrate: Option<Bitrate>,
     pub(crate) total_bitrate: Option<Bitrate>,
@@ -124,6 +151,9 @@ impl Server {
             binds: BTreeMap::new(),
             reservations: Reservations::default(),
             pending: Pending::default(),
+            streams: ByNumber::with_hasher(Mixed::default()),
+            tcp: Connections::default(),
+            tickets: Tickets::new(entropy.bytes()),
             nonces: Nonces::new(nonce_keys, config.nonce_lifetime.as_secs() as u32),
             peers: Peers::new(config.peers.clone()),
             quota: Quota::new(&config),
@@ -146,6 +176,10 @@ impl Server {
                 channels_max: config.channels_max,
                 reservations_max: config.reservations_max,
                 pending_max: config.pending_max,
+                connections_max: config.connections_max,
+                idle_connection: config.idle_connection,
+                mobility: config.mobility,
+                tcp: config.tcp,
                 flows_max: config.flows_max,
                 allocation_bitrate: config.allocation_bitrate,
                 total_bitrate: config.total_bitrate,
@@ -156,7 +190,7 @@ impl Server {
         })
     }
 
-    /// Takes clients from a UDP socket, or from one DTLS association, which the caller decrypts.
+    /// Takes clients from a UDP socket.
     ///
     /// # Errors
     ///
@@ -168,7 +202,7 @@ impl Server {
         Ok(())
     }
 
-    fn check_flow(&self, flow: FlowId) -> Result<(), Error> {
+    pub(crate) fn check_flow(&self, flow: FlowId) -> Result<(), Error> {
         if self.flows.contains_key(&flow) {
             return Err(Error::FlowInUse);
         }
@@ -186,9 +220,20 @@ impl Server {
             Some(&Flow::Relay(key, family)) => self.handle_peer(key, family, datagram, now),
             Some(Flow::Listener) => {
                 let Datagram { flow, local, remote, ecn, bytes } = datagram;
-                self.handle_client(bytes, FiveTuple { flow, local, remote }, ecn, now)
+                let tuple = FiveTuple { flow, local, remote };
+                self.handle_client(bytes, Source { tuple, via: None, ecn }, now)
             }
-            Some(Flow::Reserved) | None => Err(DropReason::UnknownFlow),
+            Some(Flow::Stream) => {
+                let tuple = self.streams.get(&datagram.flow).filter(|it| it.carries == Carries::Datagrams);
+                match tuple.map(|stream| stream.tuple) {
+                    Some(tuple) => {
+                        let source = Source { tuple, via: Some(Carries::Datagrams), ecn: datagram.ecn };
+                        self.handle_client(datagram.bytes, source, now)
+                    }
+                    None => Err(DropReason::UnknownFlow),
+                }
+            }
+            Some(Flow::Reserved | Flow::Peer(_) | Flow::Joined(_)) | None => Err(DropReason::UnknownFlow),
         };
         self.handled(handled)
     }
@@ -200,44 +245,45 @@ impl Server {
         })
     }
 
-    fn handle_client<'d>(
+    /// One message of a client, without the padding that it has in a stream.
+    pub(crate) fn handle_client<'d>(
         &mut self,
         bytes: &'d [u8],
-        from: FiveTuple,
-        ecn: Ecn,
+        source: Source,
         now: Instant,
     ) -> Result<Handled<'d>, DropReason> {
         match bytes.first() {
-            Some(0x40..=0x4f) => self.channel_data(bytes, ecn, &from, now),
-            Some(0..=3) => self.message(bytes, from, ecn, now),
+            Some(0x40..=0x4f) => self.channel_data(bytes, source.ecn, &source.tuple, now),
+            Some(0..=3) => self.message(bytes, source, now),
             _ => Err(DropReason::NotTurn),
         }
     }
 
-    fn message<'d>(
-        &mut self,
-        bytes: &'d [u8],
-        from: FiveTuple,
-        ecn: Ecn,
-        now: Instant,
-    ) -> Result<Handled<'d>, DropReason> {
+    fn message<'d>(&mut self, bytes: &'d [u8], source: Source, now: Instant) -> Result<Handled<'d>, DropReason> {
         let message = Message::parse(bytes).map_err(|error| match error {
             ParseError::NotStun => DropReason::NotTurn,
             ParseError::Fingerprint => DropReason::Fingerprint,
             ParseError::Length | ParseError::Attributes | ParseError::Value(_) => DropReason::Malformed,
         })?;
-        let request = Request { message, from, is_stream: false };
+        let Source { tuple: from, via, ecn } = source;
+        let request = Request { message, from, via };
         match (message.class(), message.method()) {
             (Class::Indication, Method::SEND) => return self.send_indication(&message, ecn, &from, now),
             // RFC 8489 §6.3.2: it keeps a binding of a NAT alive.
             (Class::Indication, Method::BINDING) => {}
             (Class::Request, Method::BINDING) => self.binding(&request, now)?,
-            (Class::Request, Method::ALLOCATE | Method::REFRESH | Method::CREATE_PERMISSION | Method::CHANNEL_BIND) => {
-                self.handle_request(&request, None, now)?
-            }
+            (Class::Request, method) if self.serves(method) => self.handle_request(&request, None, now)?,
             _ => return Err(DropReason::Method),
         }
         Ok(Handled::Consumed)
+    }
+
+    fn serves(&self, method: Method) -> bool {
+        match method {
+            Method::ALLOCATE | Method::REFRESH | Method::CREATE_PERMISSION | Method::CHANNEL_BIND => true,
+            Method::CONNECT | Method::CONNECTION_BIND => self.config.tcp,
+            _ => false,
+        }
     }
 
     /// A request that is answered to who has proven itself. `told` is what the caller has said of it, if it was asked.
@@ -258,50 +304,34 @@ impl Server {
         if !unknown.is_empty() {
             return self.refuse(&reply, &signer, Refusal::Unknown(unknown));
         }
+        // Some are answered later: once sockets are bound, or a peer is connected.
         let done = match reply.method {
-            // Answered once its sockets are bound.
-            Method::ALLOCATE => match self.allocate(request, session, now) {
-                Ok(()) => return Ok(()),
-                Err(refusal) => Err(refusal),
-            },
-            method => self.on_allocation(request, &session, method, now),
+            Method::ALLOCATE => self.allocate(request, session, now).map(|()| None),
+            Method::CONNECTION_BIND => self.connection_bind(request, &session).map(|()| Some(Done::default())),
+            _ => self.on_allocation(request, &session, now),
         };
         match done {
-            Ok(lifetime) => self.succeed(&reply, &signer, |writer| {
-                if let Some(lifetime) = lifetime {
-                    writer.attribute(Attribute::LIFETIME, &[&lifetime.to_be_bytes()]);
-                }
-            }),
+            Ok(Some(done)) => self.succeed(&reply, &signer, |writer| done.write(writer)),
+            Ok(None) => Ok(()),
             Err(refusal) => self.refuse(&reply, &signer, refusal),
         }
     }
 
-    /// A request about an allocation that is there (RFC 8656 §5). With the lifetime that the answer states, if any.
+    /// A request about an allocation that is there (RFC 8656 §5).
     fn on_allocation(
         &mut self,
         request: &Request<'_>,
         session: &Session,
-        method: Method,
         now: Instant,
-    ) -> Result<Option<u32>, Refusal> {
-        let key = self.allocations.of_client(&request.from).ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
-        let allocation = &self.allocations[key];
-        let is_owner = match &session.user {
-            Whose::Allocations => true,
-            // The same name with another password: the user's was changed.
-            Whose::Own(owner) => owner.username == allocation.owner.username,
-        };
-        if !is_owner {
-            return Err(ErrorCode::WRONG_CREDENTIALS.into());
+    ) -> Result<Option<Done>, Refusal> {
+        let key = self.allocation_of(request, session)?;
+        match request.message.method() {
+            Method::REFRESH => return self.refresh(request, key, now).map(Some),
+            Method::CREATE_PERMISSION => self.create_permission(request, key, now)?,
+            Method::CONNECT => return self.connect(request, key, session.signer, now),
+            _ => self.channel_bind(request, key, now)?,
         }
-        if allocation.binding.is_some() {
-            return Err(ErrorCode::ALLOCATION_MISMATCH.into());
-        }
-        match method {
-            Method::REFRESH => self.refresh(request, key, now).map(Some),
-            Method::CREATE_PERMISSION => self.create_permission(request, key, now).map(|()| None),
-            _ => self.channel_bind(request, key, now).map(|()| None),
-        }
+        Ok(Some(Done::default()))
     }
 
     /// Does what is due.
@@ -311,6 +341,8 @@ impl Server {
                 Timer::Allocation(key) => self.allocation_is_due(key, now),
                 Timer::Reservation(token) => self.expire_reservation(&token),
                 Timer::Pending(request) => self.expire_pending(request),
+                Timer::Stream(flow) => self.stream_is_due(flow, now),
+                Timer::Connection(id) => self.connection_is_due(id),
             }
         }
     }
@@ -360,6 +392,7 @@ impl Server {
     /// Ends an allocation. Without a reason nobody has heard of it yet.
     pub(crate) fn remove(&mut self, key: Key, reason: Option<Released>) {
         let Some(allocation) = self.allocations.remove(key) else { return };
+        self.end_connections(&allocation.connections);
         self.timers.remove(allocation.timer, Timer::Allocation(key));
         self.quota.give_back(allocation.owner.account(), allocation.tuple.remote);
         if let Some(binding) = &allocation.binding {
@@ -486,6 +519,7 @@ fn is_known(attribute: Attribute) -> bool {
             | Attribute::REQUESTED_TRANSPORT
             | Attribute::DONT_FRAGMENT
             | Attribute::RESERVATION_TOKEN
+            | Attribute::CONNECTION_ID
     )
 }
 

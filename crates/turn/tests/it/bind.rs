@@ -21,7 +21,7 @@ fn waiting(attributes: &[(Attribute, Vec<u8>)]) -> (Lab, Client, Vec<u8>, Vec<Wi
     assert_eq!(lab.send(client.address, &bytes), Took::Consumed);
     assert!(lab.answers.is_empty());
     let wish = |event: Event| match event {
-        Event::Bind { request, family, port } => (request, family, port),
+        Event::Bind { request, family, port, tcp: false } => (request, family, port),
         other => panic!("{other:?}"),
     };
     let wishes = lab.events.drain(..).map(wish).collect();

@@ -1,7 +1,7 @@
 //! What goes to peers and comes from them.
 
 use plenary_stun::{Attribute, Class, Message, Method};
-use plenary_turn::{DropReason, Event};
+use plenary_turn::{DropReason, Event, Icmp};
 use plenary_wire::{Bitrate, Ecn};
 
 use crate::lab::{Client, LISTENER, Lab, PEER, RELAY, SERVER, Took, at, channel_data};
@@ -399,4 +399,32 @@ fn data_costs_no_memory() {
         }
     });
     assert_eq!((relayed_count, info.count_total), (400, 0));
+}
+
+#[test]
+fn what_routers_say_is_told_to_who_may_hear_it() {
+    let mut lab = Lab::new();
+    let (mut client, relayed) = relayed(&mut lab);
+    let unreachable = Icmp { flow: lab.sockets[&relayed], peer: at(PEER), kind: 3, code: 4, data: [0, 0, 5, 0] };
+    let tell = |lab: &mut Lab, icmp| {
+        let took = Took::from(lab.server.handle_icmp(icmp, lab.now));
+        lab.drain();
+        took
+    };
+    assert_eq!(tell(&mut lab, unreachable), dropped(DropReason::NoPermission));
+    client.permit(&mut lab, &[PEER]);
+    assert_eq!(tell(&mut lab, unreachable), Took::Consumed);
+    let (to, bytes) = lab.answers.pop_front().unwrap();
+    let message = Message::parse(&bytes).unwrap();
+    assert_eq!((to, message.class(), message.method()), (client.address, Class::Indication, Method::DATA));
+    assert_eq!(message.get_xor_address(Attribute::XOR_PEER_ADDRESS), Ok(Some(at(PEER))));
+    assert_eq!(message.get(Attribute::ICMP), Some(&[0, 0, 3 << 1, 4, 0, 0, 5, 0][..]));
+    assert_eq!(message.get(Attribute::DATA), None);
+    for kind in 0..=255 {
+        let took = tell(&mut lab, Icmp { kind, ..unreachable });
+        let is_told = matches!(kind, 3 | 11);
+        assert_eq!(took, if is_told { Took::Consumed } else { dropped(DropReason::Icmp) }, "{kind}");
+    }
+    let unknown = Icmp { flow: LISTENER, ..unreachable };
+    assert_eq!(tell(&mut lab, unknown), dropped(DropReason::UnknownFlow));
 }

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use plenary_stun::{Algorithm, Attribute, Class, Key, Message, Method, TransactionId, Writer};
-use plenary_turn::{Bound, Config, DropReason, Event, Family, Handled, Keys, PortWish, RequestId, Server, User};
+use plenary_turn::{
+    Bound, Carries, Config, DropReason, Event, Family, FiveTuple, Handled, Keys, PortWish, RequestId, Server, User,
+};
 use plenary_wire::{Datagram, Ecn, FlowId, Limit};
 
 pub(crate) const LISTENER: FlowId = FlowId(1);
@@ -133,6 +135,31 @@ impl Lab {
         self.receive(LISTENER, at(SERVER), from, bytes)
     }
 
+    /// A client's connection.
+    pub(crate) fn accept(&mut self, remote: SocketAddr) -> FlowId {
+        self.next_flow += 2;
+        let flow = FlowId(self.next_flow);
+        let tuple = FiveTuple { flow, local: at(SERVER), remote };
+        self.server.handle_accepted(tuple, Carries::Stream, self.now).unwrap();
+        flow
+    }
+
+    /// What a connection brings, and how much of it is used.
+    pub(crate) fn stream(&mut self, flow: FlowId, bytes: &[u8]) -> (usize, Vec<Took>) {
+        let (mut used, mut took) = (0, Vec::new());
+        while used < bytes.len() {
+            let streamed = self.server.handle_stream(flow, &bytes[used..], self.now);
+            if streamed.used == 0 {
+                assert_eq!(streamed.handled, Handled::Consumed);
+                break;
+            }
+            used += streamed.used;
+            took.push(streamed.handled.into());
+            self.drain();
+        }
+        (used, took)
+    }
+
     /// A datagram of a peer, to a relayed address.
     pub(crate) fn send_to_relay(&mut self, relayed: SocketAddr, from: &str, bytes: &[u8]) -> Took {
         self.receive(self.sockets[&relayed], relayed, at(from), bytes)
@@ -149,13 +176,14 @@ impl Lab {
     pub(crate) fn drain(&mut self) {
         while let Some(event) = self.server.poll_event() {
             match event {
-                Event::Bind { request, family, port } if self.binds => self.bind(request, family, port),
+                Event::Bind { request, family, port, .. } if self.binds => self.bind(request, family, port),
                 event => self.events.push(event),
             };
         }
         let mut out = Vec::new();
         while let Some(transmit) = self.server.poll_transmit(self.now, Limit::DATAGRAM, &mut out) {
             assert_eq!(transmit.local, at(SERVER));
+            assert!(!self.closed().contains(&transmit.flow), "sent to a connection that is closed");
             self.answers.push_back((transmit.remote, transmit.bytes(&out).to_vec()));
         }
     }
@@ -247,6 +275,8 @@ pub(crate) struct Client {
     /// Of the key, with which PASSWORD-ALGORITHM and PASSWORD-ALGORITHMS are sent.
     pub(crate) algorithm: Option<Algorithm>,
     pub(crate) userhash: bool,
+    /// The connection that it comes by; without, datagrams.
+    pub(crate) flow: Option<FlowId>,
     transaction: u32,
 }
 
@@ -261,8 +291,17 @@ impl Client {
             mac: Algorithm::Sha1,
             algorithm: None,
             userhash: false,
+            flow: None,
             transaction: 0,
         }
+    }
+
+    /// One that has a nonce, and comes by a connection.
+    pub(crate) fn connected(lab: &mut Lab, address: &str) -> Self {
+        let mut client = Self::new(address);
+        client.flow = Some(lab.accept(client.address));
+        client.learn(lab);
+        client
     }
 
     /// One that has a nonce.
@@ -276,7 +315,7 @@ impl Client {
     pub(crate) fn learn(&mut self, lab: &mut Lab) -> Answer {
         let padding = (Attribute(0x8022), vec![b'x'; 60]);
         let bytes = self.plain(Method::ALLOCATE, &[(Attribute::REQUESTED_TRANSPORT, UDP.to_vec()), padding]);
-        lab.send(self.address, &bytes);
+        self.say(lab, &bytes);
         let answer = lab.answer(self.address);
         assert_eq!(answer.code(), 401);
         self.nonce = answer.get(Attribute::NONCE).unwrap();
@@ -336,8 +375,16 @@ impl Client {
         self.exchange(lab, &bytes)
     }
 
+    /// Sends a message, which is taken.
+    pub(crate) fn say(&self, lab: &mut Lab, bytes: &[u8]) {
+        match self.flow {
+            None => assert_eq!(lab.send(self.address, bytes), Took::Consumed),
+            Some(flow) => assert_eq!(lab.stream(flow, bytes), (bytes.len(), vec![Took::Consumed])),
+        }
+    }
+
     pub(crate) fn exchange(&self, lab: &mut Lab, bytes: &[u8]) -> Answer {
-        assert_eq!(lab.send(self.address, bytes), Took::Consumed);
+        self.say(lab, bytes);
         let answer = lab.answer(self.address);
         let (request, response) = (Message::parse(bytes).unwrap(), answer.message());
         assert_eq!((response.transaction(), response.method()), (request.transaction(), request.method()));

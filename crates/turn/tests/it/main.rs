@@ -6,3 +6,6 @@ mod bind;
 mod data;
 mod header;
 mod lab;
+mod mobility;
+mod stream;
+mod tcp;
