@@ -60,7 +60,7 @@ function draw(plot) {
   const shares = plot === "rate" ? flows().map((flow) => item.shares[flow]) : [];
   const peak = Math.max(...[...lines.map((one) => one.points), ...shares].flat(), plot === "loss" ? 10 : 1);
   const step = tick(peak * 1.05);
-  const max = Math.ceil((peak * 1.05) / step) * step;
+  const max = Math.min(Math.ceil((peak * 1.05) / step) * step, plot === "loss" ? 100 : Infinity);
   const inner = { width: width - MARGIN.left - MARGIN.right, height: height - MARGIN.top - MARGIN.bottom };
   const x = (index) => MARGIN.left + (inner.width * index) / count;
   const y = (value) => MARGIN.top + inner.height * (1 - Math.min(value, max) / max);
