@@ -24,10 +24,13 @@ use crate::rate::Rate;
 use connection::Connection;
 use directory::{Directory, DirectoryFull};
 pub(crate) use limits::Limits;
-pub(crate) use serve::{allow_files, serve};
+pub(crate) use serve::{allow_files, listen, serve};
 
 /// Bytes of a message of a client. A browser's answer for 100 slots has 110 kB.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 256 << 10;
+
+/// What a connection reads at once, and keeps; unless told it would be 128 KiB, for each who does not even join.
+const READ_BYTES: usize = 4 << 10;
 
 /// Meetings that may be made in each second, and at once.
 const MEETINGS_PER_SECOND: u32 = 50;
@@ -104,6 +107,7 @@ async fn signaling(State(control): State<Arc<Control>>, upgrade: WebSocketUpgrad
         return (StatusCode::SERVICE_UNAVAILABLE, "as many connections as there may be\n").into_response();
     };
     let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
+    let upgrade = upgrade.read_buffer_size(READ_BYTES);
     upgrade.on_upgrade(async move |socket| {
         Connection::new(socket, control).run().await;
         drop(place);

@@ -16,7 +16,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use tokio::net::TcpListener;
 
 use control::{Control, Limits};
 use media::Media;
@@ -35,7 +34,7 @@ async fn main() -> ExitCode {
 
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let media = Arc::new(Media::start(&options.places()?, options.rules()?)?);
-    let listener = TcpListener::bind(options.http).await.map_err(|error| format!("HTTP {}: {error}", options.http))?;
+    let listener = control::listen(options.http).map_err(|error| format!("HTTP {}: {error}", options.http))?;
     println!("http://{}/", listener.local_addr()?);
     println!("media at UDP {}; end with Ctrl-C", media.told());
     control::allow_files();

@@ -1,6 +1,8 @@
 //! Connections of HTTP. `axum::serve` would let a client keep one for ever by half a request, or by not reading: a thousand
 //! such, which cost nothing, would be all that a process may usually have.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +10,23 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use super::Control;
 
 /// How long it waits if the system has no room for another connection.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// Connections that wait to be accepted: with 128, which is usual, others of a crowd that comes at once wait a second.
+const BACKLOG: u32 = 1024;
+
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves those who connect, as long as it is polled.
 pub(crate) async fn serve(listener: TcpListener, control: Arc<Control>) {
