@@ -7,7 +7,7 @@ mod layers;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use plenary_sfu_core::{RoomConfig, RoomId, SessionId, Sfu, SubscriptionId, TrackId, TransportId};
@@ -16,6 +16,7 @@ use tokio::sync::mpsc::Sender;
 use crate::chance::draw;
 use crate::code::Code;
 use crate::protocol::{self, ClientMessage, EndReason, ErrorCode, Kind, ServerMessage};
+use crate::rate::Rate;
 
 /// Participants of one meeting unless told: each receives all others, so that the work grows by the square of those who
 /// publish.
@@ -31,6 +32,10 @@ const NAME_MAX: usize = 64;
 /// Messages that wait for one client; descriptions among them have up to 100 kB, of which one is in flight. Who takes them
 /// slower than they come is ended.
 pub(crate) const CLIENT_QUEUE_MAX: usize = 512;
+
+/// How often all are told of one participant in each second, and at once: of one that mutes and unmutes without end as well.
+const TOLD_PER_SECOND: u32 = 2;
+const TOLD_BURST: u32 = 20;
 
 /// One connection of signalling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +66,10 @@ pub(crate) struct Meetings {
     clients: BTreeMap<TransportId, ClientId>,
     /// Those who take messages too slowly, or no more.
     slow: Vec<ClientId>,
+    /// Those who have changed oftener than all are told.
+    untold: BTreeSet<ClientId>,
+    /// When all are told of the first of them.
+    tells_at: Option<Instant>,
     /// When it is looked which layers are sent; `None` while nobody has several.
     looks_at: Option<Instant>,
 }
@@ -82,6 +91,8 @@ struct Participant {
     sections: BTreeMap<String, Section>,
     subscriptions: BTreeMap<TrackId, SubscriptionId>,
     to_client: Sender<ServerMessage>,
+    /// How often all are told of it.
+    telling: Rate,
 }
 
 /// What a participant was asked for, or publishes.
@@ -157,7 +168,9 @@ impl Meetings {
         self.meetings.entry(code.clone()).or_insert(Meeting { room, members: Vec::new() }).members.push(client);
         let name = presentable(&name);
         let (sections, subscriptions) = (BTreeMap::new(), BTreeMap::new());
-        let participant = Participant { meeting: code, session, transport, name, sections, subscriptions, to_client };
+        let telling = Rate::new(TOLD_PER_SECOND, TOLD_BURST, now);
+        let participant =
+            Participant { meeting: code, session, transport, name, sections, subscriptions, to_client, telling };
         self.participants.insert(client, participant);
         self.clients.insert(transport, client);
         Ok(session)
@@ -170,7 +183,7 @@ impl Meetings {
         let participants: Vec<_> = all.clone().map(Participant::info).collect();
         let tracks: Vec<_> = all.flat_map(|member| member.sections.values().filter_map(|it| it.track)).collect();
         self.tell(client, ServerMessage::Roster { participants });
-        self.tell_of(client);
+        self.tell_of(client, now);
         let Some(participant) = self.participants.get(&client) else { return };
         let slots = sfu.set_slots(participant.transport, AUDIO_SLOTS, VIDEO_SLOTS);
         slots.expect("the engine allows as many slots, and the room has both kinds");
@@ -232,12 +245,35 @@ impl Meetings {
         meeting.map(|meeting| meeting.members.clone()).unwrap_or_default()
     }
 
-    /// Tells all, itself too, how a participant is now.
-    fn tell_of(&mut self, client: ClientId) {
-        let Some(info) = self.participants.get(&client).map(Participant::info) else { return };
+    /// Tells all, itself too, how a participant is now; a little later, if they were told so often.
+    fn tell_of(&mut self, client: ClientId, now: Instant) {
+        let Some(participant) = self.participants.get_mut(&client) else { return };
+        if !participant.telling.take(now) {
+            let due = participant.telling.due();
+            self.tells_at = Some(self.tells_at.map_or(due, |at| at.min(due)));
+            self.untold.insert(client);
+            return;
+        }
+        let info = participant.info();
         for member in self.members(client) {
             self.tell(member, ServerMessage::Participant(info.clone()));
         }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); `None` if nobody waits for anything.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.looks_at.into_iter().chain(self.tells_at).min()
+    }
+
+    /// Tells what was to be told later, and which layers are sent.
+    pub(crate) fn handle_timeout(&mut self, sfu: &mut Sfu, now: Instant) {
+        if self.tells_at.is_some_and(|at| at <= now) {
+            self.tells_at = None;
+            let untold = std::mem::take(&mut self.untold);
+            untold.into_iter().for_each(|client| self.tell_of(client, now));
+        }
+        self.look_at_layers(sfu, now);
+        self.end_slow(sfu, now);
     }
 
     fn tell(&mut self, client: ClientId, message: ServerMessage) {

@@ -32,7 +32,7 @@ impl Meetings {
         };
         match reply {
             Ok(Some(reply)) => self.tell(client, reply),
-            Ok(None) if about == "mute" => self.tell_of(client),
+            Ok(None) if about == "mute" => self.tell_of(client, now),
             Ok(None) => {}
             Err(refused) => self.tell(client, refused.error(about)),
         }
@@ -45,7 +45,7 @@ impl Meetings {
         if let Some(track) = track {
             let members = self.members(client);
             self.forget_track(&members, track);
-            self.tell_of(client);
+            self.tell_of(client, now);
         }
         if let Err(error) = stopped {
             self.tell(client, Refused::from(error).error("unpublish"));

@@ -14,7 +14,7 @@ impl Meetings {
                 self.tell_peer(transport, ServerMessage::Offer { version, sdp });
             }
             Event::Published { transport, track, mid, .. } => self.published(transport, track, mid, sfu, now),
-            Event::Unpublished { transport, track, mid, .. } => self.unpublished(transport, track, mid),
+            Event::Unpublished { transport, track, mid, .. } => self.unpublished(transport, track, mid, now),
             Event::Slot(change) => self.slot(change),
             Event::NoCommonCodec(subscription) => self.no_common_codec(subscription),
             Event::UnknownPayloadType { transport, track, payload_type } => {
@@ -49,7 +49,7 @@ impl Meetings {
             self.forget_track(&members, before);
         }
         self.tell(client, ServerMessage::Published { mid, track: text(track.to_bits()) });
-        self.tell_of(client);
+        self.tell_of(client, now);
         if has_layers {
             self.watch_layers(now);
         }
@@ -60,7 +60,7 @@ impl Meetings {
         }
     }
 
-    fn unpublished(&mut self, transport: TransportId, track: Option<TrackId>, mid: String) {
+    fn unpublished(&mut self, transport: TransportId, track: Option<TrackId>, mid: String, now: Instant) {
         let Some(client) = self.clients.get(&transport).copied() else { return };
         let Some(participant) = self.participants.get_mut(&client) else { return };
         // If it is published again, it comes with its name.
@@ -69,7 +69,7 @@ impl Meetings {
         if let Some(track) = track {
             let members = self.members(client);
             self.forget_track(&members, track);
-            self.tell_of(client);
+            self.tell_of(client, now);
         }
     }
 

@@ -10,18 +10,13 @@ use super::Meetings;
 pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Meetings {
-    /// When to call [`handle_timeout`](Self::handle_timeout); `None` if nobody publishes several layers.
-    pub(crate) const fn poll_timeout(&self) -> Option<Instant> {
-        self.looks_at
-    }
-
     /// From here on it is looked how the layers are ranked.
     pub(super) fn watch_layers(&mut self, now: Instant) {
         self.looks_at.get_or_insert(now + LOOK_INTERVAL);
     }
 
     /// Tells all whose tracks have other layers than before, or in another order.
-    pub(crate) fn handle_timeout(&mut self, sfu: &mut Sfu, now: Instant) {
+    pub(super) fn look_at_layers(&mut self, sfu: &Sfu, now: Instant) {
         if self.looks_at.is_none_or(|at| now < at) {
             return;
         }
@@ -39,7 +34,6 @@ impl Meetings {
             }
         }
         changed.dedup();
-        changed.into_iter().for_each(|client| self.tell_of(client));
-        self.end_slow(sfu, now);
+        changed.into_iter().for_each(|client| self.tell_of(client, now));
     }
 }

@@ -378,3 +378,31 @@ fn what_a_client_does_not_take_is_forgotten() {
     }
     assert_eq!(lab.meetings.participants[&ClientId(1)].sections.len(), 0);
 }
+
+#[test]
+fn who_changes_without_end_is_told_of_now_and_then() {
+    let mut lab = Lab::new();
+    lab.enter(1, "Ada");
+    lab.enter(2, "Eve");
+    let (mid, _) = lab.publish(2, Kind::Audio);
+    lab.hear(1);
+    let start = lab.now;
+    let mut told = Vec::new();
+    for count in 0..500 {
+        lab.now = start + Duration::from_millis(20) * count;
+        lab.say(2, ClientMessage::Mute { mid: mid.clone(), muted: count % 2 == 0 });
+        lab.meetings.handle_timeout(&mut lab.sfu, lab.now);
+        told.append(&mut lab.hear(1));
+        lab.hear(2);
+    }
+    // In ten seconds, and at once.
+    let max = (10 * TOLD_PER_SECOND + TOLD_BURST) as usize;
+    assert!((max - 3..=max).contains(&told.len()), "{}", told.len());
+    // The last of it comes too.
+    lab.now = lab.meetings.poll_timeout().unwrap();
+    lab.meetings.handle_timeout(&mut lab.sfu, lab.now);
+    let heard = lab.hear(1);
+    let [ServerMessage::Participant(eve)] = &heard[..] else { panic!("{heard:?}") };
+    assert!(!eve.tracks[0].muted);
+    assert_eq!(lab.meetings.poll_timeout(), None);
+}
