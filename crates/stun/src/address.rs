@@ -48,6 +48,24 @@ pub fn write_xor(address: SocketAddr, transaction: &TransactionId) -> ([u8; XOR_
     }
 }
 
+/// The value of MAPPED-ADDRESS and its like, and how long it is.
+pub(crate) fn write_plain(address: SocketAddr) -> ([u8; XOR_ADDRESS_MAX], usize) {
+    let mut value = [0; XOR_ADDRESS_MAX];
+    value[2..4].copy_from_slice(&address.port().to_be_bytes());
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            value[1] = 1;
+            value[4..8].copy_from_slice(&ip.octets());
+            (value, 8)
+        }
+        IpAddr::V6(ip) => {
+            value[1] = 2;
+            value[4..20].copy_from_slice(&ip.octets());
+            (value, 20)
+        }
+    }
+}
+
 fn xored<const N: usize>(address: &[u8], transaction: &TransactionId) -> [u8; N] {
     let mut bytes = [0; N];
     let mask = MAGIC_COOKIE.iter().chain(&transaction.0);

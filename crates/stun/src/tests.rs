@@ -295,6 +295,10 @@ fn plain_addresses_are_read() {
     let out = signed(|writer| writer.attribute(Attribute::ALTERNATE_SERVER, &[&[0, 1, 0x0d, 0x96, 192, 0, 2, 7]]));
     let address = Message::parse(&out).unwrap().get_address(Attribute::ALTERNATE_SERVER);
     assert_eq!(address, Ok(Some("192.0.2.7:3478".parse().unwrap())));
+    for address in ["192.0.2.7:3478", "[2001:db8::7]:3478"].map(|text| text.parse().unwrap()) {
+        let out = signed(|writer| writer.address(Attribute::ALTERNATE_SERVER, address));
+        assert_eq!(Message::parse(&out).unwrap().get_address(Attribute::ALTERNATE_SERVER), Ok(Some(address)));
+    }
 }
 
 #[test]

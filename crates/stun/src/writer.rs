@@ -43,6 +43,12 @@ impl<'o> Writer<'o> {
         self.attribute(attribute, &[&value[..length]]);
     }
 
+    /// Appends an address in its plain form.
+    pub fn address(&mut self, attribute: Attribute, address: SocketAddr) {
+        let (value, length) = address::write_plain(address);
+        self.attribute(attribute, &[&value[..length]]);
+    }
+
     /// Appends an ERROR-CODE, with or without its phrase.
     pub fn error_code(&mut self, code: ErrorCode, reason: &str) {
         let ErrorCode(code) = code;

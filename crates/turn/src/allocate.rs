@@ -124,6 +124,7 @@ impl Server {
         {
             failed = Some((family, ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED));
         }
+        self.check_admission(request.from.remote)?;
         self.quota.check(owner.account(), request.from.remote).map_err(|exhausted| match exhausted {
             Exhausted::Quota => ErrorCode::ALLOCATION_QUOTA_REACHED,
             Exhausted::Capacity => ErrorCode::INSUFFICIENT_CAPACITY,

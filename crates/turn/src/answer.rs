@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use plenary_stun::{
     Algorithm, Attribute, Class, ErrorCode, Key, Message, Method, ParseError, TransactionId, Unknown, Writer,
 };
@@ -49,6 +51,8 @@ pub(crate) enum Refusal {
     Code(ErrorCode),
     /// 420.
     Unknown(Unknown),
+    /// 300.
+    Elsewhere(SocketAddr),
 }
 
 impl From<ErrorCode> for Refusal {
@@ -102,13 +106,16 @@ impl Server {
         let code = match refusal {
             Refusal::Code(code) => code,
             Refusal::Unknown(_) => ErrorCode::UNKNOWN_ATTRIBUTE,
+            Refusal::Elsewhere(_) => ErrorCode::TRY_ALTERNATE,
         };
         self.counted.refuse(code);
         self.outbox.write(reply.to, |out| {
             let mut writer = Writer::new(Class::Error, reply.method, reply.transaction, out);
             writer.error_code(code, code.reason());
-            if let Refusal::Unknown(unknown) = refusal {
-                writer.unknown_attributes(&unknown);
+            match refusal {
+                Refusal::Code(_) => {}
+                Refusal::Unknown(unknown) => writer.unknown_attributes(&unknown),
+                Refusal::Elsewhere(server) => writer.address(Attribute::ALTERNATE_SERVER, server),
             }
             writer.integrity(&signer.key, signer.mac);
             writer.fingerprint();

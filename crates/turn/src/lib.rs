@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod admission;
 mod allocate;
 mod allocation;
 mod allocations;
@@ -33,6 +34,7 @@ mod tcp;
 mod timers;
 mod tuple;
 
+pub use admission::Admission;
 pub use allocation::{AllocationId, Usage};
 pub use bind::{Bound, Family, PortWish};
 pub use config::{Config, User};

@@ -83,6 +83,10 @@ impl Server {
     ) -> Handled<'static> {
         let Some(waiting) = self.forget_pending(request) else { return Handled::Consumed };
         self.timers.remove(waiting.deadline, Timer::Pending(request));
+        // Who has closed its connection meanwhile is not there any more.
+        if waiting.via.is_some() && !self.streams.contains_key(&waiting.from.flow) {
+            return Handled::Consumed;
+        }
         let message = Message::parse(&waiting.bytes).expect("it was parsed before it waited");
         let request = Request { message, from: waiting.from, via: waiting.via };
         let done = match answer {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use plenary_stun::{Attribute, Class, Message, Method, ParseError};
 use plenary_wire::{Bitrate, Datagram, Ecn, FlowId, Limit, Transmit};
 
+use crate::admission::Admission;
 use crate::allocation::{Bucket, Key};
 use crate::allocations::Allocations;
 use crate::answer::{Done, Refusal, Request};
@@ -60,6 +61,7 @@ pub struct Server {
     pub(crate) events: VecDeque<Event>,
     pub(crate) timers: Timers<Timer>,
     pub(crate) counted: Counted,
+    pub(crate) admission: Admission,
     requests: u64,
 }
 
@@ -163,6 +165,7 @@ impl Server {
             events: VecDeque::new(),
             timers: Timers::new(),
             counted: Counted::default(),
+            admission: Admission::Open,
             requests: 0,
             config: Settings {
                 asks: config.asks,

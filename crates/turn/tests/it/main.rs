@@ -6,6 +6,8 @@ mod bind;
 mod data;
 mod header;
 mod lab;
+mod limits;
 mod mobility;
+mod operations;
 mod stream;
 mod tcp;
