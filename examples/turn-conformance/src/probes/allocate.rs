@@ -203,7 +203,9 @@ fn families() -> Vec<Probe> {
     for value in [0_u8, 1, 3, 0xff] {
         let input = format!("ADDITIONAL-ADDRESS-FAMILY {value}");
         let id = format!("allocate.additional-{value}");
-        probes.push(Probe::known(id, BOTH, input, Error(&[400]), move |client| {
+        // What is no family at all may be said to be unsupported.
+        let want = if value == 1 { Error(&[400]) } else { Error(&[400, 440]) };
+        probes.push(Probe::known(id, BOTH, input, want, move |client| {
             client.sign(&Draft::allocate().with(ADDITIONAL, &[value, 0, 0, 0]))
         }));
     }

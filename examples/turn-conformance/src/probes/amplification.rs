@@ -1,11 +1,11 @@
 use plenary_stun::{Attribute, Method};
 
 use super::AUTHENTICATED;
-use crate::Probe;
 use crate::client::{Client, Reply};
 use crate::draft::Draft;
-use crate::outcome::ensure;
+use crate::outcome::{Stop, ensure};
 use crate::probe::{Rule, rule};
+use crate::{Probe, Transport};
 
 const BINDING: Rule =
     rule("RFC 8489 §16.1.2", "no one is flooded through the server: a Binding answer is at most 1.6 times its request");
@@ -55,6 +55,9 @@ pub(super) fn probes() -> Vec<Probe> {
 fn ratio(name: &str, rule: Rule, input: &str, limit: f64, make: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Probe {
     let expected = format!("an answer of at most {limit} times its bytes, or none");
     Probe::scripted(format!("amplification.{name}"), rule, input, expected, move |target| {
+        if target.transport != Transport::Udp {
+            return Err(Stop::Skipped("is about datagrams".to_owned()));
+        }
         let mut client = Client::fresh(target)?;
         let request = make();
         match client.exchange(&request)? {

@@ -10,7 +10,7 @@ use crate::want::Want;
 const MAPPED: Rule = rule("RFC 8489 §6.3.1.1", "a Binding success has the client's address in XOR-MAPPED-ADDRESS");
 const TRANSACTION: Rule = rule("RFC 8489 §6.3.1", "a response has the request's transaction id");
 const ANY: Rule = rule("RFC 8489 §6.3.1", "a Binding request is answered without credentials");
-const KNOWN: Rule = rule("RFC 8489 §14", "attributes of STUN that a Binding request need not have do no harm");
+const KNOWN: Rule = rule("RFC 8489 §6.3", "attributes that are known but not expected are ignored");
 
 pub(super) fn probes() -> Vec<Probe> {
     let mut probes =

@@ -107,6 +107,14 @@ fn reaching(target: &Target, is_v6: bool) -> Result<Client<'_>, Stop> {
     }
 }
 
+/// The relays of a server may reach each other, wherever they are.
+fn may_be_relay(client: &Client<'_>, ip: IpAddr) -> Result<(), Stop> {
+    if client.relayed().ip() != ip.to_canonical() {
+        return Ok(());
+    }
+    Err(Stop::Skipped("the server relays there".to_owned()))
+}
+
 fn denied(id: String, rule: Rule, ip: IpAddr, network: Option<(Ipv4Addr, u8)>) -> Probe {
     // An IPv4 relay refuses an IPv6 peer as such, unless it sees what that is.
     let want = if ip.is_ipv4() { Error(&[403]) } else { Error(&[403, 443]) };
@@ -115,6 +123,7 @@ fn denied(id: String, rule: Rule, ip: IpAddr, network: Option<(Ipv4Addr, u8)>) -
             return Err(Stop::Skipped("the peers of this run are there".to_owned()));
         }
         let mut client = reaching(target, ip.is_ipv6())?;
+        may_be_relay(&client, ip)?;
         let bytes = client.sign(&Draft::permission(ip));
         client.judge(&bytes, want)
     })
@@ -127,6 +136,7 @@ fn channel(id: String, ip: Ipv4Addr, bits: u8) -> Probe {
             return Err(Stop::Skipped("the peers of this run are there".to_owned()));
         }
         let mut client = Client::allocated(target)?;
+        may_be_relay(&client, ip.into())?;
         let bytes = client.sign(&Draft::channel(0x4000, SocketAddr::new(ip.into(), 9)));
         client.judge(&bytes, want)
     })

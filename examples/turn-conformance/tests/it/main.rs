@@ -1,8 +1,9 @@
 //! The probes against servers that are wrong: see `broken`.
 
 mod broken;
+mod ours;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use broken::{Broken, Fault};
-use plenary_turn_conformance::{Status, Target, Transport, all, json, markdown, run, summary};
+use ours::Ours;
+use plenary_turn_conformance::{Row, Status, Target, Transport, all, json, markdown, run, summary};
 
 /// Short, as most of these servers answer at once or never; not so short that a busy machine is taken for silence.
 fn target(server: SocketAddr) -> Target {
@@ -107,4 +109,72 @@ fn tables_say_what_was_seen() {
     assert!(row.starts_with("| binding.mapped | RFC 8489 §6.3.1.1 |") && row.ends_with("in 400 | fail |"), "{row}");
     let json = json(&rows);
     assert!(json.contains("\"id\": \"binding.mapped\"") && json.contains("\"status\": \"fail\""), "{json}");
+}
+
+/// Peers at another loopback address than the server's, where only relays may be reached.
+const PEERS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// What `plenary-turn` has still to mend: it refuses a Binding request for these.
+const OPEN: [&str; 3] = ["binding.nonce", "binding.realm", "binding.username"];
+
+/// What did not pass and should have, and why each probe that was skipped was.
+fn outcome(rows: &[Row]) -> (Vec<String>, BTreeMap<&str, usize>) {
+    let is_bad = |row: &&Row| matches!(row.outcome.status, Status::Failed | Status::Unreached);
+    let bad =
+        rows.iter().filter(is_bad).filter(|row| !OPEN.contains(&row.id.as_str())).map(ToString::to_string).collect();
+    let mut skipped = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.outcome.status == Status::Skipped) {
+        let why = row.outcome.seen.split(": ").next().unwrap_or_default();
+        *skipped.entry(why).or_default() += 1;
+    }
+    (bad, skipped)
+}
+
+/// All probes, by clients that speak this; those of TCP do in any case.
+fn run_ours(transport: Transport) -> Vec<Row> {
+    let server = Ours::start(&["127.0.0.2/32", "127.0.1.4/32"]);
+    let target = Target {
+        realm: Some("turn".to_owned()),
+        peer_bind: PEERS.into(),
+        patience: Duration::from_millis(500),
+        transport,
+        ..target(server.address)
+    };
+    run(&target, &all(), 6, Duration::from_secs(60))
+}
+
+#[test]
+fn ours_passes_all() {
+    let rows = run_ours(Transport::Udp);
+    let (bad, skipped) = outcome(&rows);
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+    // It relays at ::1, and the peers are on loopback.
+    let expected = [("the peers of this run are there", 16), ("the server relays there", 1)];
+    assert_eq!(skipped, BTreeMap::from(expected));
+}
+
+#[test]
+fn ours_passes_all_over_tcp() {
+    let rows = run_ours(Transport::Tcp);
+    let (bad, skipped) = outcome(&rows);
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+    let expected = [
+        ("is about datagrams", 105),
+        ("is about UDP", 1),
+        ("the peers of this run are there", 16),
+        ("the server relays there", 1),
+    ];
+    assert_eq!(skipped, BTreeMap::from(expected));
+}
+
+#[test]
+fn ours_denies_loopback() {
+    let server = Ours::start(&[]);
+    let target = Target { patience: Duration::from_millis(500), ..elsewhere(server.address) };
+    let probes: Vec<_> = all().into_iter().filter(|probe| probe.family() == "special").collect();
+    let rows = run(&target, &probes, 6, Duration::from_secs(60));
+    let (bad, skipped) = outcome(&rows);
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+    // 127.0.0.1, a channel to it, and ::1.
+    assert_eq!(skipped, BTreeMap::from([("the server relays there", 3)]));
 }
