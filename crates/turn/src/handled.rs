@@ -67,10 +67,16 @@ pub struct Head {
 }
 
 impl Head {
-    /// Bytes at most: a Data indication's header, the address of an IPv6 peer, and the head of DATA.
-    pub const MAX: usize = 48;
+    /// Bytes at most: an indication's header, the address of an IPv6 peer, DONT-FRAGMENT, and the head of DATA.
+    pub const MAX: usize = 52;
 
     pub(crate) const NONE: Self = Self { bytes: [0; Self::MAX], len: 0 };
+
+    pub(crate) fn of(parts: &[&[u8]]) -> Self {
+        let mut head = Self::NONE;
+        parts.iter().for_each(|part| head.push(part));
+        head
+    }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         let start = usize::from(self.len);

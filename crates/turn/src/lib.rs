@@ -9,6 +9,7 @@ mod authenticate;
 mod bind;
 mod challenge;
 mod channel;
+pub mod client;
 mod config;
 mod counters;
 mod credentials;
