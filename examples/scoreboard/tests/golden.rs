@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use plenary_bwe::Controller;
 use plenary_scoreboard::{ALGORITHMS, Entrant, GOLDEN_CASES, cases, curve, run};
 
 /// Rounding and the order of sums may move a target by so much, or by 10 kbit/s.
@@ -35,4 +36,18 @@ fn is_near(was: &str, is: &str) -> bool {
     was.0 == is.0
         && before.len() == now.len()
         && before.iter().zip(&now).all(|(was, is)| (was - is).abs() <= (was * TOLERANCE).max(10.0))
+}
+
+/// Of the controllers that can be used, not those that are there to compare with.
+#[test]
+fn the_default_is_the_best_of_the_table() {
+    let table = include_str!("../../../crates/bwe/SCOREBOARD.md");
+    let regret = |name: &str| {
+        let row = table.lines().find(|line| line.starts_with(&format!("| {name} |"))).unwrap();
+        row.trim_end_matches(" |").rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    let best =
+        ["gcc", "nada", "scream"].into_iter().min_by(|one, other| regret(one).total_cmp(&regret(other))).unwrap();
+    let default = format!("{:?}", Box::<dyn Controller>::default()).to_lowercase();
+    assert!(default.starts_with(best), "{best} is the best");
 }
