@@ -70,6 +70,6 @@ pub(crate) fn describe(bytes: &[u8]) -> String {
         }
         Ok(message) => format!("{:?} of {:?}", message.class(), message.method()),
         Err(_) if bytes.first().is_some_and(|byte| byte >> 6 == 1) => format!("ChannelData of {} bytes", bytes.len()),
-        Err(_) => format!("{} bytes that are no message", bytes.len()),
+        Err(_) => format!("{} bytes that are no message: {:02x?}…", bytes.len(), &bytes[..bytes.len().min(8)]),
     }
 }

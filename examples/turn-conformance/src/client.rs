@@ -110,6 +110,11 @@ impl<'t> Client<'t> {
         Ok(answer)
     }
 
+    /// Is responsible from now on for an allocation that was made otherwise.
+    pub(crate) fn adopt(&mut self, relayed: SocketAddr) {
+        self.relayed = Some(relayed);
+    }
+
     pub(crate) fn permit(&mut self, ip: IpAddr) -> Result<(), Stop> {
         let answer = self.ask(&Draft::permission(ip)).map_err(Stop::before)?;
         self.prepared(&answer, ip)

@@ -7,6 +7,7 @@ mod binding;
 mod channel;
 mod data;
 mod header;
+mod mobility;
 mod permission;
 mod refresh;
 mod sha256;
@@ -34,6 +35,7 @@ pub fn all() -> Vec<Probe> {
         channel::probes(),
         data::probes(),
         stream::probes(),
+        mobility::probes(),
         amplification::probes(),
     ]
     .into_iter()

@@ -223,7 +223,9 @@ impl State {
     }
 
     fn answer(self: &Arc<Self>, request: &Request<'_>, way: &Way) -> Vec<u8> {
-        let needs_user = matches!(request.method, 3 | 4 | 8 | 9) && !request.is_signed;
+        // Who agrees to everything asks only with what every client begins with.
+        let asks = request.method == 3 || self.fault != Fault::Agrees && matches!(request.method, 4 | 8 | 9);
+        let needs_user = asks && !request.is_signed;
         let is_plain = request.method == Method::ALLOCATE.0 && request.is_plain;
         match self.fault {
             Fault::Refuses => request.error(400),
@@ -262,6 +264,7 @@ impl State {
             }
             let seconds = if self.fault == Fault::CountsLast { request.lifetime } else { None };
             writer.attribute(Attribute::LIFETIME, &[&seconds.unwrap_or(5).to_be_bytes()]);
+            writer.attribute(Attribute::MOBILITY_TICKET, &[if self.fault == Fault::Lies { b"" } else { b"ticket" }]);
             if self.fault != Fault::Lies {
                 writer.attribute(Attribute::RESERVATION_TOKEN, &[b"reserved"]);
             }
@@ -355,6 +358,7 @@ impl<'b> Request<'b> {
         let is_usual = matches!(
             attribute,
             Attribute::REQUESTED_TRANSPORT
+                | Attribute::MOBILITY_TICKET
                 | Attribute::USERNAME
                 | Attribute::REALM
                 | Attribute::NONCE
