@@ -28,6 +28,7 @@ type Make = fn(&Target, &Client<'_>, &[u8]) -> Result<Vec<u8>, Stop>;
 pub(super) fn probes() -> Vec<Probe> {
     let mut probes = gives();
     probes.extend(moves());
+    probes.extend(relays());
     probes.extend(forgeries());
     probes
 }
@@ -125,6 +126,12 @@ fn moves() -> Vec<Probe> {
                 succeed(&mut client, &moved(600, next)).map(|answer| answer.to_string())
             },
         ),
+    ]
+}
+
+/// What is relayed once the allocation has moved.
+fn relays() -> Vec<Probe> {
+    vec![
         elsewhere(
             "out",
             "a Send from elsewhere",
