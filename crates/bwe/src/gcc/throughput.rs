@@ -34,7 +34,7 @@ impl Default for ThroughputConfig {
 pub struct RobustConfig {
     /// Packets that it has at least, if it is not too long with them. Range: from 10. Default: 20.
     pub packets: usize,
-    /// Packets that it has at most, 24 bytes each. Range: from `packets`. Default: 500.
+    /// Packets that it has at most, 12 bytes each. Range: from `packets`. Default: 500.
     pub packets_max: usize,
     /// Without so many there is no rate. Range: from 2 to `packets`. Default: 10.
     pub packets_required: usize,
@@ -117,22 +117,50 @@ pub(crate) struct Robust {
     time_max: i64,
     /// By arrival.
     window: VecDeque<Packet>,
+    /// What was added last: when it left, and when it arrived.
+    newest: Option<(Time, ArrivalTime)>,
     /// Of the window.
     bytes: i64,
     /// How many packets left before the one that arrived before them.
     inversions: usize,
     gaps: Gaps,
     /// When the latest left that is no more in the window.
-    discarded: Option<Time>,
+    discarded: Option<Low>,
     rate: Option<Bitrate>,
 }
 
+/// As small as can be: there are hundreds of them for each controller, and thousands of controllers.
 #[derive(Clone, Copy, Debug)]
 struct Packet {
-    sent: Time,
-    at: ArrivalTime,
-    size: i64,
+    sent: Low,
+    at: Low,
+    size: u32,
 }
+
+impl Packet {
+    fn of(packet: &Arrived) -> Self {
+        let size = u32::try_from(packet.total()).unwrap_or(u32::MAX);
+        Self { sent: Low(packet.sent.as_micros() as u32), at: Low(packet.at.as_micros() as u32), size }
+    }
+}
+
+/// The low half of a time in microseconds: enough to tell two apart that are no more than half an hour from each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Low(u32);
+
+impl Low {
+    /// Microseconds; negative if `earlier` is the later.
+    const fn since(self, earlier: Self) -> i64 {
+        self.0.wrapping_sub(earlier.0).cast_signed() as i64
+    }
+
+    const fn is_before(self, other: Self) -> bool {
+        self.since(other) < 0
+    }
+}
+
+/// Packets that are further apart, by either clock, are not in one window.
+const APART_MAX: i64 = 1_800_000_000;
 
 /// A packet this much older than the latest is of another clock.
 const REORDERED_MAX: i64 = 1_000_000;
@@ -152,6 +180,7 @@ impl Robust {
             time: micros(config.time),
             time_max: micros(config.time_max),
             window: VecDeque::with_capacity(config.packets_max + 1),
+            newest: None,
             config,
             bytes: 0,
             inversions: 0,
@@ -162,7 +191,20 @@ impl Robust {
     }
 
     fn add(&mut self, packet: &Arrived) {
-        self.push(Packet { sent: packet.sent, at: packet.at, size: packet.total() });
+        let newest = self.newest.replace((packet.sent, packet.at));
+        let is_apart = newest.is_some_and(|(sent, at)| {
+            packet.sent.since(sent).abs() > APART_MAX || packet.at.micros_since(at) > APART_MAX
+        });
+        let is_old = newest.is_some_and(|(_, at)| at.micros_since(packet.at) > REORDERED_MAX);
+        if is_apart || is_old {
+            self.window.clear();
+            (self.bytes, self.inversions, self.gaps, self.discarded) = (0, 0, Gaps::default(), None);
+        }
+        if is_old {
+            // Of another clock: what it was late by is not known.
+            return;
+        }
+        self.push(Packet::of(packet));
         while self.is_too_much() {
             self.pop();
         }
@@ -178,34 +220,31 @@ impl Robust {
     fn push(&mut self, packet: Packet) {
         let latest = self.window.back().copied();
         self.window.push_back(packet);
-        self.bytes += packet.size;
+        self.bytes += i64::from(packet.size);
         let Some(latest) = latest else { return };
-        if packet.at >= latest.at {
-            self.gaps.add(packet.at.micros_since(latest.at));
-            self.inversions += usize::from(packet.sent < latest.sent);
-        } else if latest.at.micros_since(packet.at) > REORDERED_MAX {
-            self.window.clear();
-            (self.bytes, self.inversions, self.gaps, self.discarded) = (0, 0, Gaps::default(), None);
-        } else {
+        if packet.at.is_before(latest.at) {
             self.sort_last();
+        } else {
+            self.gaps.add(packet.at.since(latest.at));
+            self.inversions += usize::from(packet.sent.is_before(latest.sent));
         }
     }
 
     /// The last one arrived before others.
     fn sort_last(&mut self) {
         let mut place = self.window.len() - 1;
-        while place > 0 && self.window[place].at < self.window[place - 1].at {
+        while place > 0 && self.window[place].at.is_before(self.window[place - 1].at) {
             self.window.swap(place, place - 1);
             place -= 1;
         }
         self.gaps.are_lost = true;
         let sent = self.window.iter().map(|packet| packet.sent);
-        self.inversions = sent.clone().zip(sent.skip(1)).filter(|(before, after)| after < before).count();
+        self.inversions = sent.clone().zip(sent.skip(1)).filter(|(before, after)| after.is_before(*before)).count();
     }
 
     fn is_too_much(&self) -> bool {
         let (Some(first), Some(last)) = (self.window.front(), self.window.back()) else { return false };
-        let time = last.at.micros_since(first.at);
+        let time = last.at.since(first.at);
         self.window.len() > self.config.packets_max
             || time > self.time_max
             || self.window.len() > self.config.packets && time > self.time
@@ -213,11 +252,14 @@ impl Robust {
 
     fn pop(&mut self) {
         let Some(first) = self.window.pop_front() else { return };
-        self.bytes -= first.size;
-        self.discarded = self.discarded.max(Some(first.sent));
+        self.bytes -= i64::from(first.size);
+        self.discarded = match self.discarded {
+            Some(latest) if first.sent.is_before(latest) => Some(latest),
+            _ => Some(first.sent),
+        };
         if let Some(next) = self.window.front() {
-            self.gaps.remove(next.at.micros_since(first.at));
-            self.inversions -= usize::from(next.sent < first.sent);
+            self.gaps.remove(next.at.since(first.at));
+            self.inversions -= usize::from(next.sent.is_before(first.sent));
         }
     }
 
@@ -228,9 +270,10 @@ impl Robust {
             return None;
         }
         // The first took its time before the window began.
-        let time = last.at.micros_since(first.at) - self.gaps.excess();
-        let arrived = rate_of(self.bytes - first.size, time.max(TIME_MIN));
-        let mut departed = self.departed(|packet| self.discarded.is_none_or(|discarded| packet.sent >= discarded));
+        let time = last.at.since(first.at) - self.gaps.excess();
+        let arrived = rate_of(self.bytes - i64::from(first.size), time.max(TIME_MIN));
+        let is_new = |packet: &Packet| self.discarded.is_none_or(|discarded| !packet.sent.is_before(discarded));
+        let mut departed = self.departed(is_new);
         if departed.packets < self.config.packets_required {
             departed = self.departed(|_| true);
         }
@@ -244,19 +287,21 @@ impl Robust {
             && let (Some(first), Some(last)) = (self.window.front().filter(|first| is_new(first)), self.window.back())
         {
             let with_last = self.window.iter().rev().take_while(|packet| packet.sent == last.sent);
-            let last_size = with_last.last().map_or(0, |packet| packet.size);
+            let last_size = with_last.last().map_or(0, |packet| i64::from(packet.size));
             let packets = self.window.len();
             return Departed { packets, bytes: self.bytes - last_size, first: first.sent, last: last.sent };
         }
-        let mut all = Departed { packets: 0, bytes: 0, first: Time::from_micros(0), last: Time::from_micros(0) };
+        let mut all = Departed { packets: 0, bytes: 0, first: Low(0), last: Low(0) };
         let mut last_size = 0;
         for packet in self.window.iter().filter(|packet| is_new(packet)) {
-            if all.packets == 0 || packet.sent > all.last {
-                (all.last, last_size) = (packet.sent, packet.size);
+            if all.packets == 0 || all.last.is_before(packet.sent) {
+                (all.last, last_size) = (packet.sent, i64::from(packet.size));
             }
-            all.first = if all.packets == 0 { packet.sent } else { all.first.min(packet.sent) };
+            if all.packets == 0 || packet.sent.is_before(all.first) {
+                all.first = packet.sent;
+            }
             all.packets += 1;
-            all.bytes += packet.size;
+            all.bytes += i64::from(packet.size);
         }
         all.bytes -= last_size;
         all
@@ -266,8 +311,8 @@ impl Robust {
 struct Departed {
     packets: usize,
     bytes: i64,
-    first: Time,
-    last: Time,
+    first: Low,
+    last: Low,
 }
 
 /// The two largest gaps between arrivals, in microseconds, and how many there are of each.
@@ -289,7 +334,7 @@ impl Gaps {
         let mut before = None;
         for packet in window {
             if let Some(before) = before {
-                gaps.add(packet.at.micros_since(before));
+                gaps.add(packet.at.since(before));
             }
             before = Some(packet.at);
         }
@@ -363,21 +408,23 @@ mod tests {
         if window.len() < robust.config.packets_required {
             return None;
         }
-        let mut gaps: Vec<_> = window.windows(2).map(|pair| pair[1].at.micros_since(pair[0].at)).collect();
+        let mut gaps: Vec<_> = window.windows(2).map(|pair| pair[1].at.since(pair[0].at)).collect();
         gaps.sort_unstable();
         gaps.reverse();
-        let bytes: i64 = window.iter().map(|packet| packet.size).sum();
-        let span = window[window.len() - 1].at.micros_since(window[0].at) - gaps[0] + gaps[1];
-        let arrived = rate_of(bytes - window[0].size, span.max(TIME_MIN));
+        let bytes: i64 = window.iter().map(|packet| i64::from(packet.size)).sum();
+        let span = window[window.len() - 1].at.since(window[0].at) - gaps[0] + gaps[1];
+        let arrived = rate_of(bytes - i64::from(window[0].size), span.max(TIME_MIN));
+        let window_zero = window[0].sent;
         let mut new = window.clone();
-        new.retain(|packet| robust.discarded.is_none_or(|latest| packet.sent >= latest));
+        new.retain(|packet| robust.discarded.is_none_or(|latest| !packet.sent.is_before(latest)));
         if new.len() < robust.config.packets_required {
             new = window;
         }
-        let first = new.iter().map(|packet| packet.sent).min()?;
-        let last = new.iter().map(|packet| packet.sent).max()?;
-        let last_size = new.iter().find(|packet| packet.sent == last)?.size;
-        let bytes: i64 = new.iter().map(|packet| packet.size).sum();
+        let sent = || new.iter().map(|packet| packet.sent);
+        let first = sent().min_by_key(|sent| sent.since(window_zero))?;
+        let last = sent().max_by_key(|sent| sent.since(window_zero))?;
+        let last_size = i64::from(new.iter().find(|packet| packet.sent == last)?.size);
+        let bytes: i64 = new.iter().map(|packet| i64::from(packet.size)).sum();
         Some(arrived.min(rate_of(bytes - last_size, last.since(first).max(TIME_MIN))))
     }
 
@@ -433,6 +480,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_far_apart_is_in_no_window() {
+        let mut robust = Robust::new(&RobustConfig::default());
+        let steady =
+            |from: i64| (0..20).map(move |n| packet(from + n * 10, from + n * 10 + 50, 1_000)).collect::<Vec<_>>();
+        // An hour and 11 minutes later the low halves are about the same.
+        for from in [0, 4_294_967, 4_294_967 + 1_900_000] {
+            add(&mut robust, &steady(from));
+            assert_eq!((robust.window.len(), robust.rate), (20, Some(Bitrate::from_kbps(800))), "{from}");
+        }
+    }
+
+    #[test]
     fn it_is_what_a_walk_over_the_window_gives() {
         let mut random = plenary_netsim::Random::new(1, 1);
         let mut robust = Robust::new(&RobustConfig { packets_max: 60, ..RobustConfig::default() });
@@ -440,7 +499,8 @@ mod tests {
             let count = i64::from(random.below(4));
             let mut packets: Vec<_> = (0..count)
                 .map(|_| {
-                    let sent = round * 10 - i64::from(random.below(2) * random.below(400));
+                    // The low half of both clocks wraps meanwhile.
+                    let sent = 4_290_000 + round * 10 - i64::from(random.below(2) * random.below(400));
                     packet(
                         sent,
                         sent + i64::from(random.below(40) * random.below(20)),
