@@ -106,7 +106,7 @@ impl Server {
             return Ok(());
         }
         let wish = Wish::read(request, &self.config)?;
-        let mobility = self.wants_ticket(&request.message)?.then(Default::default);
+        let mobility = (self.wants_ticket(&request.message)? && !wish.tcp).then(Default::default);
         let Whose::Own(owner) = &session.user else { return Err(ErrorCode::ALLOCATION_MISMATCH.into()) };
         let reserved = wish.token.map(|token| self.reservations.find(&token, owner.account())).transpose()?;
         let families = match reserved {
@@ -141,6 +141,8 @@ impl Server {
         let Start { wish, families, failed, mobility } = start;
         let Whose::Own(owner) = session.user else { unreachable!("who has an allocation gets no other") };
         self.quota.take(owner.account(), request.from.remote);
+        // Of a listener on all addresses this is how they are learnt.
+        self.peers.add_own(request.from.local.ip());
         let awaits = families.map(|wanted| (wanted && wish.token.is_none()).then(|| self.next_request()));
         let deadline = now + self.config.answer_within;
         let binding = Binding {
@@ -155,6 +157,7 @@ impl Server {
         let key = self.allocations.insert(Allocation {
             tuple: request.from,
             is_stream: request.is_stream(),
+            is_away: false,
             is_tcp: wish.tcp,
             owner,
             answered: Answered { transaction, lifetime, token: None, failed },

@@ -60,6 +60,8 @@ pub(crate) struct Allocation {
     pub(crate) tuple: FiveTuple,
     /// Whether the client comes by a stream.
     pub(crate) is_stream: bool,
+    /// Its connection is closed, and it has a ticket: there is nobody to relay to until it comes back.
+    pub(crate) is_away: bool,
     /// Whether it relays connections (RFC 6062), and not datagrams.
     pub(crate) is_tcp: bool,
     pub(crate) owner: Owner,

@@ -102,6 +102,8 @@ pub enum DropReason {
     AnswersLimit,
     /// A request that waits for the caller's decision, beyond `Config::pending_max`.
     PendingLimit,
+    /// For a client whose connection is closed, and who has a ticket but has not come back.
+    Away,
     /// An ICMP message of a kind that clients are not told.
     Icmp,
     /// A peer that connects to an allocation with `Config::connections_max` connections.
@@ -126,6 +128,7 @@ impl DropReason {
         Self::RateLimited,
         Self::AnswersLimit,
         Self::PendingLimit,
+        Self::Away,
         Self::Icmp,
         Self::ConnectionsLimit,
     ];

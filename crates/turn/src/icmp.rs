@@ -49,6 +49,9 @@ impl Server {
         if !allocation.permissions.allow(peer.ip(), now) {
             return Err(DropReason::NoPermission);
         }
+        if allocation.is_away {
+            return Err(DropReason::Away);
+        }
         let (to, transaction) = (allocation.tuple, TransactionId(self.entropy.transaction()));
         // RFC 8656 §18.13: 16 bits of nothing, 7 of the type, 9 of the code.
         let kind_and_code = u16::from(icmp.kind) << 9 | u16::from(icmp.code);

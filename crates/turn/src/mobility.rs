@@ -84,7 +84,7 @@ impl Server {
         (is_newest || generation.wrapping_add(1) == mobility.generation).then_some((key, is_newest))
     }
 
-    /// The allocation that a request is about. RFC 8016 §3.2.2: by a ticket a Refresh takes it up from elsewhere; what is
+    /// The allocation that a request is about, whose user has made it. RFC 8016 §3.2.2: by a ticket a Refresh takes it up from elsewhere; what is
     /// for the client still goes to where it was.
     pub(crate) fn allocation_of(&mut self, request: &Request<'_>, session: &Session) -> Result<Key, Refusal> {
         let own = self.allocations.of_client(&request.from);
@@ -103,10 +103,7 @@ impl Server {
         }
         self.check_owner(key, session)?;
         let allocation = &mut self.allocations[key];
-        // RFC 6062 connections stay where they are.
-        let Some(mobility) = allocation.mobility.as_mut().filter(|_| !allocation.is_tcp) else {
-            return Err(ErrorCode::BAD_REQUEST.into());
-        };
+        let Some(mobility) = allocation.mobility.as_mut() else { return Err(ErrorCode::BAD_REQUEST.into()) };
         if is_newest {
             // A retransmission has the one before, and gets this again.
             mobility.generation = mobility.generation.wrapping_add(1);
@@ -142,6 +139,7 @@ impl Server {
             return;
         }
         mobility.next = None;
+        allocation.is_away = false;
         let old = std::mem::replace(&mut allocation.tuple, *from);
         allocation.is_stream = self.streams.get(&from.flow).is_some_and(|it| it.carries == Carries::Stream);
         let account = allocation.owner.account();
@@ -161,7 +159,7 @@ impl Server {
                 mobility.next = None;
                 self.allocations.forget_client(from, key);
             }
-            Some(_) => {}
+            Some(_) => allocation.is_away = true,
         }
     }
 }

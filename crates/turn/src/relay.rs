@@ -143,6 +143,9 @@ impl Server {
         if !allocation.permissions.allow(peer.ip(), now) {
             return Err(DropReason::NoPermission);
         }
+        if allocation.is_away {
+            return Err(DropReason::Away);
+        }
         let rates =
             self.config.allocation_bitrate.is_none_or(|rate| allocation.to_client.spend(rate, bytes.len(), now))
                 && self.config.total_bitrate.is_none_or(|rate| self.total.spend(rate, bytes.len(), now));

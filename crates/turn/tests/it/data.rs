@@ -349,6 +349,30 @@ fn listeners_and_neighbours_are_no_peers() {
     assert_eq!(lab.send(client.address, &channel_data(0x4003, b"x")).relay().to, at("8.8.4.4:9000"));
 }
 
+// The trap: a listener on all addresses does not know which they are.
+#[test]
+fn an_address_that_clients_come_in_by_is_the_servers() {
+    let mut lab = Lab::new();
+    let (mut client, _) = relayed(&mut lab);
+    lab.server.listen(plenary_wire::FlowId(9), at("0.0.0.0:443")).unwrap();
+    assert_eq!(client.bind(&mut lab, 0x4001, "8.8.8.8:443").code(), 0);
+    lab.send(client.address, &channel_data(0x4001, b"x")).relay();
+    let mut other = Client::challenged(&mut lab, CLIENT);
+    let bytes = other.signed(Method::ALLOCATE, &[(Attribute::REQUESTED_TRANSPORT, crate::lab::UDP.to_vec())]);
+    let datagram = plenary_wire::Datagram {
+        flow: plenary_wire::FlowId(9),
+        local: at("8.8.8.8:443"),
+        remote: at(CLIENT),
+        ecn: Ecn::NotEct,
+        bytes: &mut bytes.clone(),
+    };
+    assert_eq!(lab.server.handle_datagram(datagram, lab.now), plenary_turn::Handled::Consumed);
+    lab.drain();
+    assert_eq!(lab.answer(at(CLIENT)).code(), 0);
+    assert_eq!(lab.send(client.address, &channel_data(0x4001, b"x")), dropped(DropReason::OwnAddress));
+    assert_eq!(client.bind(&mut lab, 0x4002, "8.8.4.4:443").code(), 403);
+}
+
 #[test]
 fn an_allocation_has_its_bandwidth_each_way_and_all_have_theirs() {
     let rate = Bitrate::from_bps(80_000); // 10 kB a second

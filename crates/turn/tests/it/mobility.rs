@@ -136,6 +136,7 @@ fn an_allocation_outlives_the_connection_that_it_leaves() {
     lab.server.handle_closed(client.flow.unwrap());
     lab.drain();
     assert_eq!(lab.server.allocations(), 1);
+    assert_eq!(lab.send_to_relay(relayed, PEER, b"12345"), Took::Dropped(DropReason::Away), "nobody is there");
     let mut moved = Client::connected(&mut lab, ELSEWHERE);
     assert_eq!(take_up(&mut lab, &mut moved, &first).code(), 0);
     assert_eq!(moved.bind(&mut lab, 0x4001, PEER).code(), 0);
