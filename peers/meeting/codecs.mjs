@@ -62,7 +62,8 @@ async function take(watcher, turn) {
   const asked = [last.pliCount - first.pliCount, last.pliCount - before.pliCount];
   assert.ok(asked[0] === 0 && asked[1] <= 1, `${what}: ${asked} key frames were asked for`);
   const frozen = last.totalFreezesDuration - first.totalFreezesDuration;
-  assert.ok(frozen < 1, `${what}: ${frozen} s without a frame`);
+  // A machine that is short of cores has shown nothing for 1.1 s, without any fault: what does not recover takes longer.
+  assert.ok(frozen < 2, `${what}: ${frozen} s without a frame`);
   watcher.before = last;
 }
 

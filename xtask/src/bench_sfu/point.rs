@@ -47,6 +47,11 @@ pub(crate) fn named(names: &[String]) -> Result<Vec<&'static Point>, String> {
 }
 
 impl Point {
+    /// From one to two hundred.
+    pub(crate) const fn is_livestream(&self) -> bool {
+        self.subscribers >= 200
+    }
+
     /// For `plenary-load call`.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let media = match self.media {
