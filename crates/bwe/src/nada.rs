@@ -11,7 +11,7 @@ use self::loss_intervals::LossIntervals;
 use self::window::{Observation, Window};
 use crate::base_delay::BaseDelay;
 use crate::bound::Bound;
-use crate::{Cause, Controller, Evidence, Explanation, Feedback, Rates, Route, Streams};
+use crate::{Cause, Controller, Evidence, Explanation, Feedback, Rates, Route, SentPacket, Streams};
 
 /// Parameters of [`Nada`], by their names in RFC 8698 figure 3 and with its values as defaults.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,12 +79,20 @@ impl Default for NadaConfig {
 
 /// `DELTA`: the rate is computed so often at most, however often feedback comes.
 const DELTA: Duration = Duration::from_millis(100);
+/// Packets leave for so long without feedback: the path may be gone (RFC 8888 §5). The RFC has nothing for it; these are
+/// GCC's.
+const SILENCE: Duration = Duration::from_secs(3);
+/// While that lasts the rate falls so often
+const FALL_INTERVAL: Duration = Duration::from_secs(1);
+/// to this part of it.
+const FALL: f64 = 0.8;
 
 /// Network-Assisted Dynamic Adaptation (RFC 8698).
 ///
 /// All of it runs at the sender, on feedback of single packets. Without an estimate of the encoder's buffer the rates of
 /// §5.2.2 for encoder and sender are one. What goes beyond the RFC: the target is never above 1.5 times what was
-/// acknowledged within three seconds, and never above [`Streams::max`] even while it ramps up.
+/// acknowledged within three seconds, and never above [`Streams::max`] or the receiver's limit even while it ramps up; it
+/// falls by a fifth each second when packets have left for three without feedback.
 #[derive(Clone, Debug)]
 pub struct Nada {
     config: NadaConfig,
@@ -101,6 +109,11 @@ pub struct Nada {
     marks: f64,
     round_trip: Duration,
     computed_at: Option<Instant>,
+    remote_limit: Option<Bitrate>,
+    /// When the rate falls, if no feedback comes before; `None` if nothing has left since the last that did, or since it fell.
+    falls_at: Option<Instant>,
+    /// It has fallen, and no feedback has come since.
+    is_silent: bool,
     explanation: Explanation,
 }
 
@@ -122,6 +135,9 @@ impl Nada {
             marks: 0.0,
             round_trip: Duration::from_millis(100),
             computed_at: None,
+            remote_limit: None,
+            falls_at: None,
+            is_silent: false,
             explanation: Explanation::default(),
         }
     }
@@ -218,7 +234,8 @@ impl Nada {
     /// Nothing is above the limits, or far above what was seen to arrive.
     fn bound(&mut self) {
         let proven = self.bound.highest().as_bps() as f64;
-        let (min, max) = (self.streams.min.as_bps() as f64, self.streams.max.as_bps() as f64);
+        let highest = self.streams.max.min(self.remote_limit.unwrap_or(Bitrate::MAX));
+        let (min, max) = (self.streams.min.as_bps() as f64, highest.as_bps() as f64);
         self.rate = self.rate.min(proven).min(max).max(min);
     }
 
@@ -244,7 +261,12 @@ impl Default for Nada {
 }
 
 impl Controller for Nada {
+    fn handle_sent(&mut self, packet: &SentPacket) {
+        self.falls_at.get_or_insert(packet.at + if self.is_silent { FALL_INTERVAL } else { SILENCE });
+    }
+
     fn handle_feedback(&mut self, feedback: &Feedback<'_>, now: Instant) {
+        (self.falls_at, self.is_silent) = (None, false);
         self.observe(feedback, now);
         let Some(computed_at) = self.computed_at else {
             self.computed_at = Some(now);
@@ -267,6 +289,27 @@ impl Controller for Nada {
         self.round_trip = sample;
     }
 
+    fn handle_remote_limit(&mut self, limit: Option<Bitrate>, now: Instant) {
+        let from = self.target();
+        self.remote_limit = limit;
+        self.bound();
+        self.explain_change(Cause::RemoteLimit, from, now, None);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.falls_at.is_some_and(|at| at <= now) {
+            let from = self.target();
+            (self.falls_at, self.is_silent) = (None, true);
+            self.rate *= FALL;
+            self.bound();
+            self.explain_change(Cause::Silence, from, now, None);
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.falls_at
+    }
+
     fn handle_streams(&mut self, streams: &Streams, now: Instant) {
         let from = self.target();
         if self.computed_at.is_none() {
@@ -280,7 +323,8 @@ impl Controller for Nada {
 
     fn handle_route_change(&mut self, route: &Route, now: Instant) {
         let from = self.target();
-        *self = Self { streams: self.streams, explanation: self.explanation, ..Self::new(self.config) };
+        let (streams, remote_limit, explanation) = (self.streams, self.remote_limit, self.explanation);
+        *self = Self { streams, remote_limit, explanation, ..Self::new(self.config) };
         let start = route.known.unwrap_or(self.streams.start);
         self.bound = Bound::new(start);
         self.rate = start.as_bps() as f64;

@@ -78,3 +78,42 @@ fn the_target_is_not_far_above_what_was_seen_to_arrive() {
     let target = nada.rates().target;
     assert!((Bitrate::from_kbps(300)..=Bitrate::from_kbps(470)).contains(&target), "{target:?}");
 }
+
+#[test]
+fn a_receiver_s_limit_holds_until_it_is_taken_back() {
+    let mut link = Bottleneck::new(Bitrate::from_mbps(2), Duration::from_millis(50));
+    let mut nada = nada(Bitrate::from_kbps(1500));
+    link.run(&mut nada, seconds(10));
+    nada.handle_remote_limit(Some(Bitrate::from_kbps(400)), link.now);
+    assert_eq!((nada.explain().cause, nada.rates().target), (Cause::RemoteLimit, Bitrate::from_kbps(400)));
+    link.run(&mut nada, seconds(2));
+    assert_eq!(nada.rates().target, Bitrate::from_kbps(400));
+    nada.handle_remote_limit(None, link.now);
+    link.run(&mut nada, seconds(20));
+    assert_eq!(nada.rates().target, Bitrate::from_kbps(1500));
+}
+
+#[test]
+fn silence_lowers_the_rate_each_second_while_packets_leave() {
+    let mut link = Bottleneck::new(Bitrate::from_mbps(2), Duration::from_millis(50));
+    let mut nada = nada(Bitrate::from_kbps(1500));
+    link.run(&mut nada, seconds(10));
+    assert_eq!((nada.rates().target, nada.explain().cause), (Bitrate::from_kbps(1500), Cause::Increase));
+    // All is lost from here on, reports too.
+    (link.queue_max, link.capacity) = (Duration::ZERO, Bitrate::from_bps(1));
+    link.run(&mut nada, Duration::from_millis(2_900));
+    assert_eq!(nada.rates().target, Bitrate::from_kbps(1500));
+    link.run(&mut nada, Duration::from_millis(2_900));
+    let target = nada.rates().target;
+    assert!((Bitrate::from_kbps(760)..=Bitrate::from_kbps(970)).contains(&target), "{target:?}");
+    assert_eq!(nada.explain().cause, Cause::Silence);
+    link.run(&mut nada, seconds(60));
+    assert_eq!(nada.rates().target, Bitrate::from_kbps(150), "the least");
+    // It falls once more for what has left, and not for the hour in which nothing does.
+    nada.streams.min = Bitrate::from_kbps(50);
+    let due = nada.poll_timeout().unwrap();
+    nada.handle_timeout(due);
+    assert_eq!((nada.rates().target, nada.poll_timeout()), (Bitrate::from_kbps(120), None));
+    nada.handle_timeout(due + seconds(3_600));
+    assert_eq!(nada.rates().target, Bitrate::from_kbps(120));
+}
