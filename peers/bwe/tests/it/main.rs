@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use plenary_bwe::{Cause, Controller, Estimator, Nada, Scream, Streams};
+use plenary_bwe::{Cause, Controller, Estimator, Gcc, Nada, Scream, Streams};
 use plenary_rtp::rtcp::{Arrival, TwccWriter};
 use plenary_rtp::{ExtendedSeqNo, Ssrc};
 use plenary_wire::{Bitrate, DataSize};
@@ -131,7 +131,7 @@ impl<C: Controller + Sync> Call<C> {
 /// Fills most of a megabit, then follows down to half of it.
 fn follows_the_link<C: Controller + Sync>(controller: C) -> Call<C> {
     let mut call = Call::new(controller, Bitrate::from_mbps(1));
-    call.run(Duration::from_secs(15));
+    call.run(Duration::from_secs(30));
     let before = call.passed;
     call.run(Duration::from_secs(10));
     let used = (call.passed - before).rate_over(Duration::from_secs(10)).unwrap();
@@ -154,4 +154,12 @@ fn nada_is_driven_by_it() {
 #[test]
 fn scream_is_driven_by_it() {
     let _call = follows_the_link(Scream::default());
+}
+
+#[test]
+fn gcc_is_driven_by_it() {
+    let call = follows_the_link(Gcc::default());
+    assert_ne!(call.sender.estimator().controller().explain().cause, Cause::Start);
+    // It looks at the time itself, where that crate lets it.
+    assert!(call.sender.estimator().poll_timeout().is_some_and(|at| at > call.now));
 }
