@@ -65,7 +65,7 @@ impl DelayBased {
         self.last_rate
     }
 
-    /// More arrives than the rate needs to rise: it is the application that sends too little.
+    /// Less arrives than the rate needs to rise: it is the application that sends too little.
     pub(crate) const fn is_bounded(&self) -> bool {
         self.aimd.is_bounded()
     }

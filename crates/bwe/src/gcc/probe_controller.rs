@@ -2,8 +2,9 @@
 //!
 //! Aligned to libwebrtc `modules/congestion_controller/goog_cc/probe_controller.cc`, signalapp/webrtc bd635df347,
 //! without what it does with estimates of a network that it can be given. It differs in that a probe is sent only if it
-//! can show more than is known, as at or below the target it could but lower it; and in that a demand that has risen is
-//! probed for again where that has not sufficed.
+//! can show more than is known, as at or below the target it could but lower it; in that a demand that has risen is probed for
+//! again where that has not sufficed; and in that the highest probe is [`Streams::max`](crate::Streams::max), which there
+//! always is: upstream takes 5 Mbit/s where it is told none.
 
 use std::collections::VecDeque;
 use std::time::Duration;

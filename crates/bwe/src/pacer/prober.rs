@@ -5,7 +5,8 @@ use plenary_wire::DataSize;
 
 use crate::{ProbeCluster, ProbeId};
 
-/// How a [`Prober`] behaves. Defaults are libwebrtc's (`modules/pacing/bitrate_prober`).
+/// How a [`Prober`] behaves. Defaults are libwebrtc's (`modules/pacing/bitrate_prober`), which also waits with a probe for a
+/// packet of 200 bytes, so as not to begin it with sound: sound is never part of a probe here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProberConfig {
     /// Clusters that wait at most: the oldest gives way. Default: 5.
