@@ -29,7 +29,7 @@ struct Options {
     other_username: Option<String>,
     #[arg(long, requires = "other_username")]
     other_password: Option<String>,
-    /// What clients speak, but in the family `stream`, which is about TCP
+    /// What clients speak, but in the families `stream` and `tcp`, which are about TCP
     #[arg(long, value_enum, default_value_t = Speaks::Udp)]
     transport: Speaks,
     /// The local address of peers: one that the server permits

@@ -13,6 +13,7 @@ mod refresh;
 mod sha256;
 mod special;
 mod stream;
+mod tcp;
 
 use plenary_stun::Method;
 
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Probe> {
         channel::probes(),
         data::probes(),
         stream::probes(),
+        tcp::probes(),
         mobility::probes(),
         amplification::probes(),
     ]

@@ -77,6 +77,8 @@ struct State {
     /// Of each client, and the last address that any has named.
     relays: Mutex<BTreeMap<SocketAddr, Arc<UdpSocket>>>,
     peer: Mutex<Option<SocketAddr>>,
+    /// Connections with peers, which are never closed.
+    streams: Mutex<Vec<TcpStream>>,
 }
 
 /// How a client is reached.
@@ -124,6 +126,7 @@ impl Broken {
             methods: Mutex::default(),
             relays: Mutex::default(),
             peer: Mutex::default(),
+            streams: Mutex::default(),
         });
         socket.set_read_timeout(Some(TICK)).expect("a timeout");
         listener.set_nonblocking(true).expect("a listener");
@@ -208,7 +211,7 @@ impl State {
     }
 
     fn relay_out(&self, request: &Request<'_>, way: &Way) {
-        let is_request = matches!(request.method, 3 | 4 | 8 | 9);
+        let is_request = matches!(request.method, 3 | 4 | 8..=11);
         if is_request || self.fault == Fault::RelaysNothing {
             return;
         }
@@ -224,7 +227,7 @@ impl State {
 
     fn answer(self: &Arc<Self>, request: &Request<'_>, way: &Way) -> Vec<u8> {
         // Who agrees to everything asks only with what every client begins with.
-        let asks = request.method == 3 || self.fault != Fault::Agrees && matches!(request.method, 4 | 8 | 9);
+        let asks = request.method == 3 || self.fault != Fault::Agrees && matches!(request.method, 4 | 8..=11);
         let needs_user = asks && !request.is_signed;
         let is_plain = request.method == Method::ALLOCATE.0 && request.is_plain;
         match self.fault {
@@ -251,6 +254,10 @@ impl State {
 
     fn success(self: &Arc<Self>, request: &Request<'_>, way: &Way) -> Vec<u8> {
         let relayed = (request.method == Method::ALLOCATE.0).then(|| self.allocate(way));
+        if let (Method::CONNECT, Some(peer)) = (Method(request.method), request.peer) {
+            // From some address, and whether someone listens or not.
+            lock(&self.streams).extend(TcpStream::connect(peer));
+        }
         let port = self.port.fetch_add(1, Ordering::Relaxed);
         request.response(Class::Success, |writer| {
             if self.fault == Fault::SaysNothing {
@@ -264,6 +271,7 @@ impl State {
             }
             let seconds = if self.fault == Fault::CountsLast { request.lifetime } else { None };
             writer.attribute(Attribute::LIFETIME, &[&seconds.unwrap_or(5).to_be_bytes()]);
+            writer.attribute(Attribute::CONNECTION_ID, &[b"conn"]);
             writer.attribute(Attribute::MOBILITY_TICKET, &[if self.fault == Fault::Lies { b"" } else { b"ticket" }]);
             if self.fault != Fault::Lies {
                 writer.attribute(Attribute::RESERVATION_TOKEN, &[b"reserved"]);
@@ -278,9 +286,31 @@ impl State {
         relay.set_read_timeout(Some(TICK)).expect("a timeout");
         let address = relay.local_addr().expect("it is bound");
         lock(&self.relays).insert(way.client(), Arc::clone(&relay));
+        if let Ok(listener) = TcpListener::bind(address) {
+            listener.set_nonblocking(true).expect("a listener");
+            let (state, way) = (Arc::clone(self), way.clone());
+            thread::spawn(move || state.take_peers(&listener, &way));
+        }
         let (state, way) = (Arc::clone(self), way.clone());
         thread::spawn(move || state.relay_in(&relay, &way));
         address
+    }
+
+    /// Tells of whoever connects.
+    fn take_peers(&self, listener: &TcpListener, way: &Way) {
+        while !self.is_over() {
+            thread::sleep(Duration::from_millis(2));
+            let Ok((stream, peer)) = listener.accept() else { continue };
+            lock(&self.streams).push(stream);
+            if self.fault != Fault::RelaysNothing {
+                let mut out = Vec::new();
+                let id = TransactionId([7; 12]);
+                let mut writer = Writer::new(Class::Indication, Method::CONNECTION_ATTEMPT, id, &mut out);
+                writer.xor_address(Attribute::XOR_PEER_ADDRESS, peer);
+                writer.attribute(Attribute::CONNECTION_ID, &[b"conn"]);
+                way.send(&out);
+            }
+        }
     }
 
     fn relay_in(&self, relay: &UdpSocket, way: &Way) {
@@ -301,7 +331,7 @@ impl State {
 }
 
 fn is_request(bytes: &[u8]) -> bool {
-    bytes.len() >= 20 && matches!(bytes[..2], [0, 1 | 3 | 4 | 8 | 9])
+    bytes.len() >= 20 && matches!(bytes[..2], [0, 1 | 3 | 4 | 8..=11])
 }
 
 /// What can be found in a message, right or wrong.

@@ -1,7 +1,7 @@
 //! `plenary-turn` on sockets, in the plainest way there is.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,10 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use plenary_turn::{
-    BindError, Bound, Carries, Config, Event, Family, FiveTuple, Handled, Keys, PeerPolicy, PortWish, Server, Streamed,
-    User,
+    BindError, Bound, Carries, Config, ConnectError, Event, Family, FiveTuple, Handled, Keys, PeerPolicy, PortWish,
+    Server, Streamed, User,
 };
 use plenary_wire::{Datagram, Ecn, FlowId, Limit};
+use socket2::{Domain, Socket, Type};
 
 /// Runs until it is dropped.
 pub(crate) struct Ours {
@@ -63,11 +64,15 @@ fn listeners() -> Option<(UdpSocket, TcpListener)> {
 /// What a client has not read: beyond it datagrams are lost.
 const UNREAD_MAX: usize = 1 << 20;
 
-/// A client's connection, what of it the server has not used, and what the client has not read.
+/// A connection, what of it the server has not used, and what the client has not read.
 struct Connection {
     stream: TcpStream,
     received: Vec<u8>,
     unread: Vec<u8>,
+    /// The connection to which its bytes go, and nowhere else: RFC 6062.
+    joined: Option<FlowId>,
+    /// A peer's, from which nothing is read until it is joined.
+    is_peer: bool,
 }
 
 impl Connection {
@@ -85,6 +90,8 @@ struct Driver {
     listener: TcpListener,
     sockets: BTreeMap<FlowId, UdpSocket>,
     connections: BTreeMap<FlowId, Connection>,
+    /// Where peers connect.
+    relays: BTreeMap<FlowId, TcpListener>,
     next: u32,
     buffer: Vec<u8>,
     out: Vec<u8>,
@@ -102,6 +109,7 @@ impl Driver {
             unix_time: SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970"),
             users: vec![user(b"u", b"p"), user(b"other", b"q")],
             ipv6: true,
+            tcp: true,
             peers: PeerPolicy {
                 allow: allow.iter().map(|network| network.parse().expect("a network")).collect(),
                 ..PeerPolicy::default()
@@ -121,6 +129,7 @@ impl Driver {
             listener,
             sockets,
             connections: BTreeMap::new(),
+            relays: BTreeMap::new(),
             next: 1,
             buffer: vec![0; 65_536],
             out: Vec::new(),
@@ -135,6 +144,7 @@ impl Driver {
         while let Ok((stream, remote)) = self.listener.accept() {
             self.accept(stream, remote);
         }
+        self.take_peers();
         let flows: Vec<FlowId> = self.connections.keys().copied().collect();
         let read = flows.into_iter().filter(|flow| self.read(*flow)).count();
         self.drain();
@@ -142,19 +152,50 @@ impl Driver {
     }
 
     fn accept(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let Ok(local) = stream.set_nonblocking(true).and_then(|()| stream.local_addr()) else { return };
-        let flow = FlowId(self.next);
-        self.next += 1;
+        let Ok(local) = stream.local_addr() else { return };
+        let flow = self.connection(stream, false);
         self.server
             .handle_accepted(FiveTuple { flow, local, remote }, Carries::Stream, Instant::now())
             .expect("a new flow");
-        self.connections.insert(flow, Connection { stream, received: Vec::new(), unread: Vec::new() });
+    }
+
+    fn take_peers(&mut self) {
+        let accept = |(flow, listener): (&FlowId, &TcpListener)| listener.accept().ok().map(|it| (*flow, it));
+        let accepted: Vec<_> = self.relays.iter().filter_map(accept).collect();
+        for (relay, (stream, peer)) in accepted {
+            let flow = self.connection(stream, true);
+            let _ = self.server.handle_peer_accepted(relay, flow, peer, Instant::now());
+            self.drain();
+        }
+    }
+
+    fn connection(&mut self, stream: TcpStream, is_peer: bool) -> FlowId {
+        stream.set_nonblocking(true).expect("a socket");
+        let flow = self.new_flow();
+        self.connections
+            .insert(flow, Connection { stream, received: Vec::new(), unread: Vec::new(), joined: None, is_peer });
+        flow
+    }
+
+    fn new_flow(&mut self) -> FlowId {
+        self.next += 1;
+        FlowId(self.next)
+    }
+
+    /// From the address at which peers reach the allocation; on loopback that takes no time.
+    fn connect(&mut self, local: SocketAddr, peer: SocketAddr) -> Option<FlowId> {
+        let socket = reusing(local).ok()?;
+        socket.connect_timeout(&peer.into(), Duration::from_secs(1)).ok()?;
+        Some(self.connection(socket.into(), true))
     }
 
     /// Takes what a client has sent; whether there was anything.
     fn read(&mut self, flow: FlowId) -> bool {
         let Some(connection) = self.connections.get_mut(&flow) else { return false };
         connection.flush();
+        if connection.is_peer && connection.joined.is_none() {
+            return false;
+        }
         let is_over = match connection.stream.read(&mut self.buffer) {
             Ok(len) => {
                 connection.received.extend_from_slice(&self.buffer[..len]);
@@ -166,6 +207,13 @@ impl Driver {
         let received = std::mem::take(&mut connection.received);
         let mut at = 0;
         loop {
+            if let Some(other) = self.connections.get(&flow).and_then(|it| it.joined) {
+                self.out.clear();
+                self.out.extend_from_slice(&received[at..]);
+                at = received.len();
+                self.send(other, self.listener.local_addr().expect("it is bound"));
+                break;
+            }
             let Streamed { used, handled } = self.server.handle_stream(flow, &received[at..], Instant::now());
             at += used;
             if let Handled::Relay(relay) = handled {
@@ -223,11 +271,27 @@ impl Driver {
     fn drain(&mut self) {
         while let Some(event) = self.server.poll_event() {
             match event {
-                Event::Bind { request, family, port, .. } => {
-                    let bound = self.bind(family, port).ok_or(BindError::NoPort);
+                Event::Bind { request, family, port, tcp } => {
+                    let bound = if tcp { self.listen(family) } else { self.bind(family, port) };
+                    let bound = bound.ok_or(BindError::NoPort);
                     let _ = self.server.handle_bound(request, bound, Instant::now());
                 }
-                Event::Close { flow } => drop((self.sockets.remove(&flow), self.connections.remove(&flow))),
+                Event::Connect { request, local, peer, .. } => {
+                    let connected = self.connect(local, peer).ok_or(ConnectError);
+                    let _ = self.server.handle_connected(request, connected, Instant::now());
+                }
+                Event::Join { client, peer } => {
+                    for (one, other) in [(client, peer), (peer, client)] {
+                        if let Some(connection) = self.connections.get_mut(&one) {
+                            connection.joined = Some(other);
+                        }
+                    }
+                }
+                Event::Close { flow } => {
+                    self.sockets.remove(&flow);
+                    self.connections.remove(&flow);
+                    self.relays.remove(&flow);
+                }
                 _ => {}
             }
         }
@@ -239,10 +303,7 @@ impl Driver {
     }
 
     fn bind(&mut self, family: Family, wish: PortWish) -> Option<Bound> {
-        let ip: IpAddr = match family {
-            Family::V4 => Ipv4Addr::LOCALHOST.into(),
-            Family::V6 => Ipv6Addr::LOCALHOST.into(),
-        };
+        let ip = loopback(family);
         (0..200).find_map(|_| {
             let socket = UdpSocket::bind((ip, 0)).ok()?;
             let local = socket.local_addr().ok()?;
@@ -259,11 +320,36 @@ impl Driver {
         })
     }
 
+    fn listen(&mut self, family: Family) -> Option<Bound> {
+        let socket = reusing((loopback(family), 0).into()).ok()?;
+        socket.listen(16).and_then(|()| socket.set_nonblocking(true)).ok()?;
+        let listener = TcpListener::from(socket);
+        let local = listener.local_addr().ok()?;
+        let flow = self.new_flow();
+        self.relays.insert(flow, listener);
+        Some(Bound { flow, local, relayed: local, next: None })
+    }
+
     fn add(&mut self, socket: UdpSocket) -> FlowId {
         socket.set_nonblocking(true).expect("a socket");
-        let flow = FlowId(self.next);
-        self.next += 1;
+        let flow = self.new_flow();
         self.sockets.insert(flow, socket);
         flow
     }
+}
+
+fn loopback(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => Ipv4Addr::LOCALHOST.into(),
+        Family::V6 => Ipv6Addr::LOCALHOST.into(),
+    }
+}
+
+/// A socket whose address another one may have as well: who listens and who connects.
+fn reusing(local: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(local), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&local.into())?;
+    Ok(socket)
 }
