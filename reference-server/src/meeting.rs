@@ -93,6 +93,8 @@ struct Participant {
     to_client: Sender<ServerMessage>,
     /// How often all are told of it.
     telling: Rate,
+    /// That there are more tracks than it may receive.
+    is_told_of_limit: bool,
 }
 
 /// What a participant was asked for, or publishes.
@@ -169,8 +171,17 @@ impl Meetings {
         let name = presentable(&name);
         let (sections, subscriptions) = (BTreeMap::new(), BTreeMap::new());
         let telling = Rate::new(TOLD_PER_SECOND, TOLD_BURST, now);
-        let participant =
-            Participant { meeting: code, session, transport, name, sections, subscriptions, to_client, telling };
+        let participant = Participant {
+            meeting: code,
+            session,
+            transport,
+            name,
+            sections,
+            subscriptions,
+            to_client,
+            telling,
+            is_told_of_limit: false,
+        };
         self.participants.insert(client, participant);
         self.clients.insert(transport, client);
         Ok(session)
@@ -226,6 +237,8 @@ impl Meetings {
             Err(plenary_sfu_core::Error::NoCommonCodec) => {
                 self.tell(client, ServerMessage::NoCommonCodec { track: text(track.to_bits()) });
             }
+            // Told once: there may be more tracks that it can't have than messages may wait.
+            Err(plenary_sfu_core::Error::Limit(_)) if std::mem::replace(&mut participant.is_told_of_limit, true) => {}
             Err(error) => self.tell(client, ServerMessage::error(code_of(error), "", &error)),
         }
     }

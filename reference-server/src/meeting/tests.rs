@@ -20,6 +20,10 @@ struct Lab {
 
 impl Lab {
     fn new() -> Self {
+        Self::configured(|_| {})
+    }
+
+    fn configured(change: impl FnOnce(&mut Config)) -> Self {
         let now = Instant::now();
         let certificate = Certificate::generate(SystemTime::UNIX_EPOCH, Duration::from_secs(60)).unwrap();
         let mut transport = plenary_transport::Config::new(certificate, [1; 32]);
@@ -27,6 +31,7 @@ impl Lab {
         let flows = vec![(plenary_wire::FlowId(0), "192.0.2.1:5000".parse().unwrap())];
         let mut config = Config::new(transport, flows, NtpTime::from_unix(Duration::ZERO));
         config.room_sessions_max = PARTICIPANTS_MAX;
+        change(&mut config);
         let sfu = Sfu::new(config, now).unwrap();
         Self { meetings: Meetings::default(), sfu, now, heard: BTreeMap::new() }
     }
@@ -405,4 +410,19 @@ fn who_changes_without_end_is_told_of_now_and_then() {
     let [ServerMessage::Participant(eve)] = &heard[..] else { panic!("{heard:?}") };
     assert!(!eve.tracks[0].muted);
     assert_eq!(lab.meetings.poll_timeout(), None);
+}
+
+#[test]
+fn more_tracks_than_one_may_receive_are_told_once() {
+    let mut lab = Lab::configured(|config| config.session_subscriptions_max = 5);
+    for client in 1..=3 {
+        lab.enter(client, "Eve");
+        (0..4).for_each(|_| _ = lab.publish(client, Kind::Audio));
+    }
+    lab.join(4, CODE, "Ada", CLIENT_QUEUE_MAX);
+    let heard = lab.hear(4);
+    assert_eq!(errors(&heard), [(ErrorCode::Limit, "")], "{heard:?}");
+    lab.hear(3);
+    lab.publish(2, Kind::Audio);
+    assert_eq!([3, 4].map(|client| errors(&lab.hear(client)).len()), [0, 0]);
 }
