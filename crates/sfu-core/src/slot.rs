@@ -210,6 +210,11 @@ impl Slot {
         self.config.mid.clear();
     }
 
+    /// Whether it is of this kind and nothing is in it.
+    pub(crate) fn is_free(&self, kind: Kind) -> bool {
+        self.config.kind == kind && self.source().is_none()
+    }
+
     pub(crate) const fn is_closed(&self) -> bool {
         self.is_closed
     }

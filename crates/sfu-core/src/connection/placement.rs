@@ -51,9 +51,8 @@ impl Connection {
 
     /// A free slot for the track: beside what belongs with it, else where that may still come, else any.
     pub(crate) fn best_slot(&self, track: &Track, tracks: &Tracks) -> Option<(Fit, u16)> {
-        let free = (0..).zip(&self.slots).filter(|(_, slot)| {
-            slot.config.kind == track.kind && slot.source().is_none() && slot.format(track.codec).is_some()
-        });
+        let free =
+            (0..).zip(&self.slots).filter(|(_, slot)| slot.is_free(track.kind) && slot.format(track.codec).is_some());
         let fit = |index| match self.beside(index).and_then(|beside| self.track_in(beside, tracks)) {
             Some(other) if other.belongs_with(track) => Fit::Synced,
             None => Fit::Alone,

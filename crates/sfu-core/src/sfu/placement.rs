@@ -139,13 +139,25 @@ impl Sfu {
 
     /// Puts subscriptions that wait into slots that are free, as long as there are some.
     pub(super) fn fill_slots(&mut self, session: SessionKey, now: Instant) {
-        let Some(it) = self.sessions.get(session) else { return };
-        for subscription in it.waiting.clone() {
-            if let Some((key, index)) = self.best_slot(session, subscription) {
-                self.occupy(key, index, subscription, now);
-            }
+        // Hundreds may wait, and each would be held against each slot.
+        let mut free = [Kind::Audio, Kind::Video].map(|kind| {
+            let count = |(_, it): (_, &Connection)| it.slots.iter().filter(|slot| slot.is_free(kind)).count();
+            (kind, self.open(session).map(count).sum::<usize>())
+        });
+        let waiting = self.sessions.get(session).filter(|_| free.iter().any(|(_, count)| *count > 0));
+        for subscription in waiting.map(|it| it.waiting.clone()).unwrap_or_default() {
+            let track = self.subscriptions.get(subscription).and_then(|it| self.tracks.get(it.track));
+            let free = free.iter_mut().find(|(kind, _)| track.is_some_and(|track| track.kind == *kind));
+            let Some((_, count)) = free.filter(|(_, count)| *count > 0) else { continue };
+            *count -= usize::from(self.fill_slot(session, subscription, now));
         }
         self.pair_up(session, now);
+    }
+
+    /// Puts one that waits into a slot, if there is one for it.
+    pub(super) fn fill_slot(&mut self, session: SessionKey, subscription: SubscriptionKey, now: Instant) -> bool {
+        let best = self.best_slot(session, subscription);
+        best.is_some_and(|(key, index)| self.occupy(key, index, subscription, now).is_some())
     }
 
     /// The session's transports that are not over, the oldest first.
@@ -173,7 +185,7 @@ impl Sfu {
     }
 
     /// Moves sound to the slot beside its picture. A listener does not hear it; a picture would have to begin anew.
-    fn pair_up(&mut self, session: SessionKey, now: Instant) {
+    pub(super) fn pair_up(&mut self, session: SessionKey, now: Instant) {
         // Each move makes a pair and breaks none.
         while let Some((from, to)) = self.mispaired(session) {
             let (moved, other) = (self.vacate(from.transport, from.slot), self.vacate(to.transport, to.slot));

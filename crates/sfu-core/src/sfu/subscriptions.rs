@@ -43,7 +43,10 @@ impl Sfu {
             it.subscriptions.push(key);
             it.waiting.push_back(key);
         }
-        self.fill_slots(session.0, now);
+        // There is no slot for those that wait already.
+        if self.fill_slot(session.0, key, now) {
+            self.pair_up(session.0, now);
+        }
         Ok(SubscriptionId(key))
     }
 
@@ -64,8 +67,8 @@ impl Sfu {
         }
         if let Some(Reader { transport, slot }) = it.slot {
             self.vacate(transport, slot);
+            self.fill_slots(it.session, now);
         }
-        self.fill_slots(it.session, now);
         Ok(())
     }
 
