@@ -14,7 +14,7 @@ pub struct GccConfig {
     pub overuse: OveruseConfig,
     /// How the rate moves by that.
     pub aimd: AimdConfig,
-    /// How what arrives in a second is known. It takes most of the memory: 12 kB.
+    /// How what arrives in a second is known. It takes half of the memory: 6 kB.
     pub throughput: ThroughputConfig,
     /// What the path is taken to be by loss.
     pub loss_based: LossBasedConfig,
