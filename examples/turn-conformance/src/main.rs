@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -80,14 +81,16 @@ fn act(options: &Options) -> Result<bool, Box<dyn Error>> {
         probes.retain(|probe| options.only.iter().any(|start| probe.id().starts_with(start)));
     }
     let Some(target) = options.target() else {
-        probes.iter().for_each(list);
+        let text: String = probes.iter().map(line).collect();
+        let _ = io::stdout().write_all(text.as_bytes());
         return Ok(true);
     };
     let rows = run(&target, &probes, options.together.into(), Duration::from_secs(options.within));
-    for row in rows.iter().filter(|row| row.outcome.status != Status::Passed) {
-        println!("{row}");
-    }
-    print!("{}", summary(&rows));
+    let mut text: String =
+        rows.iter().filter(|row| row.outcome.status != Status::Passed).map(|row| format!("{row}\n")).collect();
+    text.push_str(&summary(&rows));
+    // Who reads only the beginning has seen enough.
+    let _ = io::stdout().write_all(text.as_bytes());
     if let Some(path) = &options.json {
         fs::write(path, json(&rows))?;
     }
@@ -99,15 +102,9 @@ fn act(options: &Options) -> Result<bool, Box<dyn Error>> {
         && rows.iter().any(|row| row.outcome.status == Status::Passed))
 }
 
-fn list(probe: &Probe) {
-    println!(
-        "{}: {}: {}; {} -> {}",
-        probe.id(),
-        probe.rule().section,
-        probe.rule().words,
-        probe.input(),
-        probe.expected()
-    );
+fn line(probe: &Probe) -> String {
+    let rule = probe.rule();
+    format!("{}: {}: {}; {} -> {}\n", probe.id(), rule.section, rule.words, probe.input(), probe.expected())
 }
 
 impl Options {
