@@ -44,6 +44,9 @@ pub struct Config {
     /// DTLS datagrams kept until ICE has a path: their sender may have one sooner. 8 by default, at most 64, of
     /// [`DATAGRAM_MAX`](Self::DATAGRAM_MAX) bytes each.
     pub early_datagrams_max: u16,
+    /// TURN allocations at one time: one for each interface, family and server as a rule. 8 by default; each holds less
+    /// than 40 kB at worst.
+    pub relays_max: u8,
     /// Data channels; `None`, so that there are none, by default.
     pub data: Option<DataConfig>,
     /// Limits of sending.
@@ -68,6 +71,7 @@ impl Config {
             handshake_timeout: Duration::from_secs(30),
             retransmit: Duration::from_millis(200),
             early_datagrams_max: 8,
+            relays_max: 8,
             data: None,
             srtp_sender: SenderConfig::default(),
             srtp_receiver: ReceiverConfig::default(),

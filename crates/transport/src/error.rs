@@ -35,6 +35,27 @@ pub enum Error {
     Run(#[from] plenary_srtp::RunError),
 }
 
+/// Why there is no relay, or it does not move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
+#[non_exhaustive]
+pub enum RelayError {
+    /// The transport is closed.
+    #[error("the transport is closed")]
+    Closed,
+    /// The flow is in use; or is no relay's.
+    #[error("the flow is in use, or is no relay")]
+    Flow,
+    /// There are as many relays as `Config::relays_max` allows.
+    #[error("no more relays: Config::relays_max")]
+    Limit,
+    /// The client's configuration.
+    #[error("turn: {0}")]
+    Config(#[from] plenary_turn::client::ConfigError),
+    /// The client can't move.
+    #[error("turn: {0}")]
+    Move(#[from] plenary_turn::client::Error),
+}
+
 /// Which field of a `Config` is outside its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
@@ -116,6 +137,8 @@ pub enum ParseError {
 pub enum DropReason {
     /// A STUN message that ICE did not take.
     Ice(plenary_ice::DropReason),
+    /// What a TURN server sent, and its client did not take.
+    Relay(plenary_turn::client::DropReason),
     /// A media packet that SRTP did not take.
     Srtp(plenary_srtp::DropReason),
     /// A packet or message of data channels. (Its datagram is `Consumed`: DTLS has taken it.)
@@ -137,19 +160,20 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    /// All reasons: those of the transport, then those of ICE, of SRTP and of data channels.
+    /// All reasons: those of the transport, then those of ICE, of SRTP, of data channels and of relays.
     pub fn all() -> impl Iterator<Item = Self> {
         let own: [Self; Self::OWN] =
             [Self::NoKeys, Self::Unproven, Self::Early, Self::Size, Self::Dtls, Self::Kind, Self::Closed];
         let ice = plenary_ice::DropReason::ALL.map(Self::Ice);
         let media = plenary_srtp::DropReason::ALL.map(Self::Srtp);
-        own.into_iter().chain(ice).chain(media).chain(DataDropReason::ALL.map(Self::Data))
+        let relays = plenary_turn::client::DropReason::ALL.map(Self::Relay);
+        own.into_iter().chain(ice).chain(media).chain(DataDropReason::ALL.map(Self::Data)).chain(relays)
     }
 
     /// Its place among the counters, if it is one of the transport's own.
     pub(crate) const fn own(self) -> Option<usize> {
         match self {
-            Self::Ice(_) | Self::Srtp(_) | Self::Data(_) => None,
+            Self::Ice(_) | Self::Srtp(_) | Self::Data(_) | Self::Relay(_) => None,
             Self::NoKeys => Some(0),
             Self::Unproven => Some(1),
             Self::Early => Some(2),
@@ -178,6 +202,7 @@ mod tests {
         let data: Vec<_> =
             all.iter().filter_map(|it| if let DropReason::Data(it) = it { Some(*it as usize) } else { None }).collect();
         assert_eq!(data, (0..DataDropReason::COUNT).collect::<Vec<_>>());
-        assert_eq!(all.len(), own.len() + ice.len() + plenary_srtp::DropReason::ALL.len() + data.len());
+        let rest = plenary_srtp::DropReason::ALL.len() + plenary_turn::client::DropReason::ALL.len();
+        assert_eq!(all.len(), own.len() + ice.len() + data.len() + rest);
     }
 }

@@ -32,6 +32,8 @@ pub enum Event {
     /// What ICE tells and asks: candidates for the peer, its state, names to resolve, streams to open and close. Answer
     /// by the `Transport`'s method of the same name. `Selected` comes as [`PathChanged`](Self::PathChanged).
     Ice(plenary_ice::Event),
+    /// What has become of a relay, by the flow that it was given. Its candidate comes by [`Ice`](Self::Ice).
+    Relay(FlowId, plenary_turn::client::Event),
 }
 
 /// What DTLS has agreed on.

@@ -10,6 +10,7 @@ mod error;
 mod event;
 mod fingerprint;
 mod media;
+mod relay;
 mod transport;
 
 pub use certificate::Certificate;
@@ -19,9 +20,10 @@ pub use data::{
     DataParameters, Message, MessageKind, Reliability,
 };
 pub use description::{Parameters, Setup};
-pub use error::{CertificateError, ConfigError, DropReason, Error, ParseError};
+pub use error::{CertificateError, ConfigError, DropReason, Error, ParseError, RelayError};
 pub use event::{CloseReason, Connected, DtlsRole, DtlsVersion, Event, Path};
 pub use fingerprint::{Fingerprint, HashFunction};
+pub use relay::Wrapped;
 pub use transport::{Handled, Transport};
 
 // Promises kept at compile time: a transport and its certificate cross threads.

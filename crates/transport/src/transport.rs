@@ -10,6 +10,7 @@ use crate::data::{Data, DataEvent};
 use crate::dtls::{Assembly, Association, Hello, Progress, Start};
 use crate::early::Early;
 use crate::media::{Media, SIGN_OF_LIFE};
+use crate::relay::Relays;
 use crate::{
     CloseReason, Config, ConfigError, Connected, DataCloseReason, DataDropReason, DataParameters, DropReason, DtlsRole,
     DtlsVersion, Event, Fingerprint, Parameters, Path,
@@ -25,6 +26,7 @@ pub type Handled<'d> = plenary_wire::Handled<'d, DropReason>;
 pub struct Transport {
     pub(crate) config: Config,
     pub(crate) agent: Agent,
+    pub(crate) relays: Relays,
     /// The peer's fingerprints, and our role towards it.
     pub(crate) remote: Option<Remote>,
     pub(crate) association: Option<Box<Association>>,
@@ -68,6 +70,7 @@ impl Transport {
         Ok(Self {
             agent: Agent::new(config.ice.clone(), now)?,
             config,
+            relays: Relays::default(),
             remote: None,
             association: None,
             certificate: None,
@@ -121,6 +124,7 @@ impl Transport {
     pub fn dropped(&self, reason: DropReason) -> u64 {
         match reason {
             DropReason::Ice(reason) => u64::from(self.agent.dropped(reason)),
+            DropReason::Relay(reason) => self.relays.dropped(reason),
             DropReason::Srtp(reason) => self.media.as_ref().map_or(0, |media| media.receiver.stats().dropped(reason)),
             DropReason::Data(DataDropReason::NotNegotiated) => self.unasked,
             DropReason::Data(reason) => self.data.as_ref().map_or(0, |data| data.dropped(reason)),
@@ -131,6 +135,20 @@ impl Transport {
     /// Takes in a datagram, or one frame of a TCP stream ([`Deframer`](plenary_ice::Deframer)). Media is handed back,
     /// decrypted where it lies.
     pub fn handle_datagram<'d>(&mut self, datagram: Datagram<'d>, now: Instant) -> Handled<'d> {
+        if self.relays.is_empty() {
+            return self.handle_unwrapped(datagram, now);
+        }
+        match self.unwrap(datagram, now) {
+            Ok(Some(datagram)) => self.handle_unwrapped(datagram, now),
+            Ok(None) => {
+                self.advance(now);
+                Handled::Consumed
+            }
+            Err(reason) => Handled::Dropped(reason),
+        }
+    }
+
+    fn handle_unwrapped<'d>(&mut self, datagram: Datagram<'d>, now: Instant) -> Handled<'d> {
         if self.closed.is_some() {
             return self.drop(DropReason::Closed);
         }
@@ -242,6 +260,7 @@ impl Transport {
 
     /// The instant of [`poll_timeout`](Self::poll_timeout) has come.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.relays_timeout(now);
         self.agent.handle_timeout(now);
         if self.keys_due().is_some_and(|due| due <= now) {
             self.end(CloseReason::HandshakeTimeout);
@@ -261,21 +280,36 @@ impl Transport {
 
     /// When to call [`handle_timeout`](Self::handle_timeout); changed by every other call but the pure accessors.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        let relays = self.relays.poll_timeout();
         if self.closed.is_some() {
-            return None;
+            return relays;
         }
         let dtls = self.association.as_ref().and_then(|association| association.poll_timeout());
         let data = self.data.as_ref().and_then(|data| data.poll_timeout());
-        [self.agent.poll_timeout(), dtls, data, self.keys_due()].into_iter().flatten().min()
+        [self.agent.poll_timeout(), dtls, data, self.keys_due(), relays].into_iter().flatten().min()
     }
 
     fn keys_due(&self) -> Option<Instant> {
         self.keys_by.filter(|_| self.media.is_none())
     }
 
-    /// Writes the next datagram of ICE or DTLS, if there is one and it fits. Media is the caller's to send, see
+    /// Writes the next datagram of ICE, DTLS or a relay, if there is one and it fits. Media is the caller's to send, see
     /// [`protect_rtp`](Self::protect_rtp).
     pub fn poll_transmit(&mut self, now: Instant, limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
+        loop {
+            // What lets the peer in comes before what the peer is to answer.
+            if let Some(transmit) = self.transmit_relays(now, limit, out) {
+                return Some(transmit);
+            }
+            let transmit = self.transmit_own(now, self.within(limit), out)?;
+            let wrapped = self.wrap_transmit(transmit, now, out);
+            if wrapped.is_some() {
+                return wrapped;
+            }
+        }
+    }
+
+    fn transmit_own(&mut self, now: Instant, limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
         if let Some(transmit) = self.agent.poll_transmit(now, limit, out) {
             return Some(transmit);
         }
@@ -325,7 +359,7 @@ impl Transport {
         match self.agent.poll_event() {
             Some(plenary_ice::Event::Selected(selected)) => Some(Event::PathChanged(selected.into())),
             Some(event) => Some(Event::Ice(event)),
-            None => self.poll_own_event(),
+            None => self.poll_relay_event().or_else(|| self.poll_own_event()),
         }
     }
 

@@ -143,7 +143,7 @@ impl Client {
 
     fn take<'d>(&mut self, datagram: Datagram<'d>, now: Instant) -> Result<Handled<'d>, DropReason> {
         let Datagram { flow, remote, bytes, .. } = datagram;
-        if !self.is_from_server(flow, remote) {
+        if !self.expects(flow, remote) {
             return Err(DropReason::NotServer);
         }
         if self.is_ended() {
@@ -156,7 +156,8 @@ impl Client {
         }
     }
 
-    fn is_from_server(&self, flow: FlowId, remote: SocketAddr) -> bool {
+    /// Whether what comes by this flow from there is from the server.
+    pub fn expects(&self, flow: FlowId, remote: SocketAddr) -> bool {
         let moves = || self.transactions.iter().any(|it| it.path.flow == flow);
         (flow == self.path.flow || moves()) && (remote == self.server || canonical(remote) == self.server)
     }
@@ -260,6 +261,17 @@ impl Client {
         let peer = peer.to_canonical();
         self.check_peer(SocketAddr::new(peer, 1))?;
         self.permissions.want(peer, true, self.config.idle_after, now)
+    }
+
+    /// Has an address let in as if a datagram had gone there: for as long as some go, and `Config::idle_after`.
+    ///
+    /// # Errors
+    ///
+    /// As of [`permit`](Self::permit).
+    pub fn admit(&mut self, peer: IpAddr, now: Instant) -> Result<(), Error> {
+        let peer = peer.to_canonical();
+        self.check_peer(SocketAddr::new(peer, 1))?;
+        self.permissions.want(peer, false, self.config.idle_after, now)
     }
 
     /// Asks for a channel to a peer, which lets it in as well. Without room for one nothing happens. It stays while it is

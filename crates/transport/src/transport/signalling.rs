@@ -56,6 +56,9 @@ impl Transport {
 
     /// Takes a candidate of the peer: [`Agent::add_remote_candidate`](plenary_ice::Agent::add_remote_candidate).
     pub fn add_remote_candidate(&mut self, candidate: Candidate, now: Instant) -> Taken {
+        if let Some(address) = candidate.address.ip().filter(|_| !self.relays.is_empty()) {
+            self.admit(address.ip(), now);
+        }
         let taken = self.agent.add_remote_candidate(candidate, now);
         self.advance(now);
         taken
@@ -78,8 +81,13 @@ impl Transport {
         added
     }
 
-    /// There are no more: [`Agent::end_local_candidates`](plenary_ice::Agent::end_local_candidates).
+    /// There are no more, but of relays that are awaited:
+    /// [`Agent::end_local_candidates`](plenary_ice::Agent::end_local_candidates).
     pub fn end_local_candidates(&mut self, now: Instant) {
+        if self.relays.is_allocating() {
+            self.relays.ends_candidates = true;
+            return;
+        }
         self.agent.end_local_candidates(now);
         self.advance(now);
     }
@@ -106,6 +114,9 @@ impl Transport {
         ip: Option<IpAddr>,
         now: Instant,
     ) -> Result<(), plenary_ice::Error> {
+        if let Some(ip) = ip {
+            self.admit(ip, now);
+        }
         let handled = self.agent.handle_resolved(request, ip, now);
         self.advance(now);
         handled
@@ -138,12 +149,16 @@ impl Transport {
         handled
     }
 
-    /// A stream has ended: [`Agent::handle_closed`](plenary_ice::Agent::handle_closed).
+    /// A stream has ended, to a TURN server or one of ICE's: [`Agent::handle_closed`](plenary_ice::Agent::handle_closed).
     ///
     /// # Errors
     ///
-    /// If the flow is none of the agent's streams.
+    /// If the flow is none of them.
     pub fn handle_closed(&mut self, flow: FlowId, now: Instant) -> Result<(), plenary_ice::Error> {
+        if self.close_relay_stream(flow, now) {
+            self.advance(now);
+            return Ok(());
+        }
         let handled = self.agent.handle_closed(flow, now);
         self.advance(now);
         handled

@@ -113,6 +113,31 @@ impl Machine for Peer {
 }
 
 impl Peer {
+    pub(crate) fn new(transport: Transport, flow: FlowId, local: SocketAddr) -> Self {
+        Self {
+            transport,
+            flow,
+            local,
+            rtp: Vec::new(),
+            rtcp: Vec::new(),
+            dropped: Vec::new(),
+            messages: Vec::new(),
+            is_reading: true,
+            written: Vec::new(),
+            came: Vec::new(),
+            hello: None,
+            splits_hello: false,
+            loses: None,
+            mute: false,
+            outgoing: VecDeque::new(),
+        }
+    }
+
+    /// Has bytes sent as they are.
+    pub(crate) fn push(&mut self, path: Path, bytes: Vec<u8>) {
+        self.outgoing.push_back((path, bytes));
+    }
+
     /// Takes what messages there are.
     pub(crate) fn read(&mut self, now: Instant) {
         while self.is_reading
@@ -184,23 +209,7 @@ impl Lab {
             let mut transport = Transport::new(config, now).unwrap();
             transport.add_local_candidate(LocalCandidate::host(flow, local), now).unwrap();
             transport.end_local_candidates(now);
-            let peer = Peer {
-                transport,
-                flow,
-                local,
-                rtp: Vec::new(),
-                rtcp: Vec::new(),
-                dropped: Vec::new(),
-                messages: Vec::new(),
-                is_reading: true,
-                written: Vec::new(),
-                came: Vec::new(),
-                hello: None,
-                splits_hello: false,
-                loses: None,
-                mute: false,
-                outgoing: VecDeque::new(),
-            };
+            let peer = Peer::new(transport, flow, local);
             sim.place(node, peer);
             node
         });

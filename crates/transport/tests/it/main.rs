@@ -9,3 +9,4 @@ mod hostile;
 mod lab;
 mod life;
 mod memory;
+mod relay;

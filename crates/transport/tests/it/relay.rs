@@ -1,0 +1,351 @@
+//! Peers that reach each other by TURN, with the server of `plenary-turn`.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use plenary_ice::{LocalCandidate, Policy};
+use plenary_netsim::{LinkConfig, Loss, Machine, NatConfig, NodeId, Simulation, SiteConfig, SiteId};
+use plenary_stun::ErrorCode;
+use plenary_transport::{Config, Event, RelayError, Transport};
+use plenary_turn::client::{self, Failure};
+use plenary_turn::{Bound, Handled, Keys, Server, User};
+use plenary_wire::{Datagram, Ecn, FlowId, Limit, Transmit};
+
+use crate::lab::{A, B, Peer, config, data_config, ms, rtp};
+
+const SERVER: &str = "8.8.4.4:3478";
+const RELAY: FlowId = FlowId(1000);
+
+fn at(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+enum Station {
+    Peer(Box<Peer>),
+    Server(Box<Server>, Vec<(FlowId, SocketAddr, SocketAddr, Vec<u8>)>),
+}
+
+#[derive(Debug)]
+enum Told {
+    Peer(Event),
+    Server(plenary_turn::Event),
+}
+
+impl Machine for Station {
+    type Event = Told;
+
+    fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Instant) {
+        match self {
+            Self::Peer(peer) => peer.handle_datagram(datagram, now),
+            Self::Server(server, waits) => {
+                if let Handled::Relay(relay) = server.handle_datagram(datagram, now) {
+                    let mut bytes = Vec::new();
+                    relay.write(&mut bytes);
+                    waits.insert(0, (relay.flow, relay.local, relay.to, bytes));
+                }
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        match self {
+            Self::Peer(peer) => peer.handle_timeout(now),
+            Self::Server(server, _) => server.handle_timeout(now),
+        }
+    }
+
+    fn poll_transmit(&mut self, now: Instant, limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
+        match self {
+            Self::Peer(peer) => peer.poll_transmit(now, limit, out),
+            Self::Server(server, waits) => {
+                let Some((flow, local, remote, bytes)) = waits.pop() else {
+                    return server.poll_transmit(now, limit, out);
+                };
+                let start = out.len();
+                out.extend(&bytes);
+                let range = start..out.len();
+                Some(Transmit { flow, local, remote, segment: range.len(), range, ecn: Ecn::NotEct })
+            }
+        }
+    }
+
+    fn poll_event(&mut self) -> Option<Told> {
+        match self {
+            Self::Peer(peer) => peer.poll_event().map(Told::Peer),
+            Self::Server(server, _) => server.poll_event().map(Told::Server),
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        match self {
+            Self::Peer(peer) => peer.poll_timeout(),
+            Self::Server(server, _) => server.poll_timeout(),
+        }
+    }
+}
+
+struct World {
+    sim: Simulation<Station>,
+    peers: [NodeId; 2],
+    server: NodeId,
+    next_port: u16,
+    events: Vec<(Duration, usize, Event)>,
+}
+
+impl World {
+    /// Two peers, each behind a NAT that nothing but a relay crosses, and a server; loss in per cent each way.
+    fn new(seed: u64, loss: u32, configs: [Config; 2]) -> Self {
+        let mut sim = Simulation::new(seed);
+        let now = sim.now();
+        let server = sim.network_mut().add_host(SiteId::INTERNET, &[at(SERVER).ip()]);
+        let user = User { name: b"user".to_vec(), keys: Keys::from_password(b"user", b"turn", b"secret") };
+        let unix_time = Duration::from_secs(1_700_000_000);
+        let entropy = sim.entropy();
+        let server_config = plenary_turn::Config { entropy, unix_time, users: vec![user], ..Default::default() };
+        let mut machine = Server::new(server_config, now).unwrap();
+        machine.listen(sim.bind(server, at(SERVER)), at(SERVER)).unwrap();
+        sim.place(server, Station::Server(Box::new(machine), Vec::new()));
+        let mut external = ["203.0.113.1", "203.0.113.2"].into_iter();
+        let peers = configs.map(|mut config| {
+            let link = LinkConfig { loss: Loss::percent(loss), ..LinkConfig::delay(ms(10)) };
+            let gateway = Some(NatConfig::symmetric(external.next().unwrap().parse().unwrap()));
+            let site = SiteConfig { up: link.clone(), down: link, gateway };
+            let site = sim.network_mut().add_site(SiteId::INTERNET, site);
+            let local = at("10.0.0.2:4000");
+            let node = sim.network_mut().add_host(site, &[local.ip()]);
+            let flow = sim.bind(node, local);
+            config.ice.entropy = sim.entropy();
+            let mut transport = Transport::new(config, now).unwrap();
+            transport.add_local_candidate(LocalCandidate::host(flow, local), now).unwrap();
+            sim.place(node, Station::Peer(Box::new(Peer::new(transport, flow, local))));
+            node
+        });
+        Self { sim, peers, server, next_port: 50_000, events: Vec::new() }
+    }
+
+    /// Both with a relay, told of each other.
+    fn relayed(seed: u64, loss: u32, change: fn(&mut Config)) -> Self {
+        let configs = [A, B].map(|of| {
+            let mut config = data_config(of);
+            change(&mut config);
+            config
+        });
+        let mut world = Self::new(seed, loss, configs);
+        for of in [A, B] {
+            world.add_relay(of, "secret");
+            let now = world.sim.now();
+            world.peer(of).transport.end_local_candidates(now);
+        }
+        let now = world.sim.now();
+        for (from, to) in [(A, B), (B, A)] {
+            let parameters = world.peer(from).transport.local_parameters();
+            world.peer(to).transport.set_remote(parameters, now).unwrap();
+        }
+        world
+    }
+
+    fn add_relay(&mut self, of: usize, password: &str) {
+        let (entropy, now) = (self.sim.entropy(), self.sim.now());
+        let peer = self.peer(of);
+        let config = client_config(peer, entropy, password);
+        peer.transport.add_relay(RELAY, config, now).unwrap();
+    }
+
+    fn peer(&mut self, of: usize) -> &mut Peer {
+        match self.sim.machine_mut(self.peers[of]) {
+            Station::Peer(peer) => peer,
+            Station::Server(..) => unreachable!("a peer was placed there"),
+        }
+    }
+
+    fn server(&mut self) -> &mut Server {
+        match self.sim.machine_mut(self.server) {
+            Station::Server(server, _) => server,
+            Station::Peer(_) => unreachable!("the server was placed there"),
+        }
+    }
+
+    /// Candidates are told as they come.
+    fn run(&mut self, milliseconds: u64) {
+        let end = self.sim.elapsed() + ms(milliseconds);
+        while let Some(told) = self.sim.next_event(end) {
+            let now = self.sim.now();
+            match told.event {
+                Told::Peer(event) => {
+                    let of = self.peers.iter().position(|node| *node == told.node).unwrap();
+                    if let Event::Ice(plenary_ice::Event::Candidate(candidate)) = &event {
+                        self.peer(1 - of).transport.add_remote_candidate(candidate.clone(), now);
+                    }
+                    self.events.push((told.at, of, event));
+                }
+                Told::Server(plenary_turn::Event::Bind { request, .. }) => {
+                    self.next_port += 1;
+                    let relayed = SocketAddr::new(at(SERVER).ip(), self.next_port);
+                    let flow = self.sim.bind(self.server, relayed);
+                    let bound = Bound { flow, local: relayed, relayed, next: None };
+                    let _ = self.server().handle_bound(request, Ok(bound), now);
+                }
+                Told::Server(_) => {}
+            }
+        }
+    }
+
+    fn when(&self, of: usize, is_it: impl Fn(&Event) -> bool) -> Option<Duration> {
+        self.events.iter().find(|(_, whose, event)| *whose == of && is_it(event)).map(|(at, ..)| *at)
+    }
+
+    /// Sends a packet on the path there is, wrapped in place.
+    fn send_rtp(&mut self, from: usize, sequence: u16) {
+        let now = self.sim.now();
+        let peer = self.peer(from);
+        let overhead = peer.transport.profile().unwrap().rtp_overhead();
+        let mut packet = rtp(sequence);
+        packet.resize(packet.len() + overhead, 0);
+        let path = peer.transport.protect_rtp(&mut packet, Some(sequence.into())).unwrap();
+        assert_eq!(path.flow, RELAY);
+        let wrapped = peer.transport.wrap(path, packet.len(), now).unwrap();
+        let envelope = wrapped.envelope.unwrap();
+        assert_eq!(wrapped.path.remote, at(SERVER));
+        let mut bytes = [envelope.head.as_bytes(), &packet].concat();
+        bytes.resize(bytes.len() + usize::from(envelope.padding), 0);
+        peer.push(wrapped.path, bytes);
+    }
+}
+
+fn client_config(peer: &Peer, entropy: [u8; 32], password: &str) -> client::Config {
+    client::Config {
+        entropy,
+        server: at(SERVER),
+        flow: peer.flow,
+        local: peer.local,
+        username: "user".into(),
+        password: password.into(),
+        ..client::Config::default()
+    }
+}
+
+fn relayed_only(config: &mut Config) {
+    config.ice.policy = Policy::RelayedOnly;
+}
+
+const fn is_connected(event: &Event) -> bool {
+    matches!(event, Event::Connected(_))
+}
+
+#[test]
+fn peers_behind_symmetric_nats_meet_by_relays() {
+    for (seed, change) in [(1, relayed_only as fn(&mut Config)), (2, |_| ())] {
+        let mut world = World::relayed(seed, 0, change);
+        world.run(1000);
+        for of in [A, B] {
+            let allocated =
+                world.when(of, |it| matches!(it, Event::Relay(RELAY, client::Event::Allocated(_)))).unwrap();
+            // Two round trips of 20 ms.
+            assert_eq!(allocated, ms(40), "seed {seed}");
+            let connected =
+                world.when(of, is_connected).unwrap_or_else(|| panic!("seed {seed}: {of} is not connected"));
+            // The peer is another 40 ms away. Pairs of hosts, if there are some, are checked 5 ms before and behind.
+            let found = world.when(of, |it| matches!(it, Event::PathChanged(path) if path.flow == RELAY)).unwrap();
+            assert!(found <= ms(if of == A { 90 } else { 110 }), "seed {seed}: {found:?}");
+            // DTLS 1.2.
+            assert!(connected <= ms(320), "seed {seed}: {connected:?}");
+            assert_eq!(world.peer(of).transport.path().unwrap().flow, RELAY);
+        }
+        for sequence in 0..50 {
+            world.send_rtp(A, sequence);
+            world.send_rtp(B, sequence);
+            world.run(20);
+        }
+        world.run(100);
+        for of in [A, B] {
+            let sent: Vec<_> = (0..50).map(rtp).collect();
+            assert_eq!(world.peer(of).rtp, sent, "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn an_allocation_is_released_behind_the_goodbye() {
+    let mut world = World::relayed(3, 0, relayed_only);
+    world.run(1000);
+    assert_eq!(world.server().allocations(), 2);
+    let now = world.sim.now();
+    world.peer(A).transport.close(now);
+    world.run(100);
+    assert!(world.when(B, |it| matches!(it, Event::Closed(plenary_transport::CloseReason::Peer))).is_some());
+    assert_eq!(world.when(A, |it| matches!(it, Event::Relay(RELAY, client::Event::Closed))), Some(ms(1020)));
+    assert!(world.when(B, |it| matches!(it, Event::Relay(RELAY, client::Event::Closed))).is_some());
+    assert_eq!(world.server().allocations(), 0);
+    assert_eq!((world.peer(A).poll_timeout(), world.peer(B).poll_timeout()), (None, None));
+    assert!(world.peer(A).transport.relay(RELAY).is_none());
+}
+
+#[test]
+fn loss_on_both_ends_does_not_keep_them_apart() {
+    // A datagram has two links to cross: a fifth is lost each way.
+    for seed in 10..20 {
+        let mut world = World::relayed(seed, 10, relayed_only);
+        world.run(20_000);
+        for of in [A, B] {
+            assert!(world.when(of, is_connected).is_some(), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn an_hour_goes_by() {
+    let mut world = World::relayed(4, 0, relayed_only);
+    world.run(1000);
+    for minute in 0..60 {
+        world.run(60_000);
+        world.send_rtp(A, minute);
+        world.run(100);
+        assert_eq!(world.peer(B).rtp.len(), usize::from(minute) + 1, "minute {minute}");
+    }
+    assert_eq!(world.server().allocations(), 2);
+    let dropped = world.peer(A).dropped.clone();
+    assert!(dropped.is_empty(), "{dropped:?}");
+}
+
+#[test]
+fn candidates_end_with_the_last_relay_whatever_becomes_of_it() {
+    for (password, relays) in [("secret", 1), ("guess", 0)] {
+        let mut world = World::new(5, 0, [config(A), config(B)]);
+        world.add_relay(A, password);
+        let now = world.sim.now();
+        world.peer(A).transport.end_local_candidates(now);
+        world.run(30);
+        let is_complete = |event: &Event| matches!(event, Event::Ice(plenary_ice::Event::GatheringComplete));
+        assert_eq!(world.when(A, is_complete), None);
+        world.run(1000);
+        assert_eq!(world.when(A, is_complete), Some(ms(40)));
+        let kind = plenary_ice::CandidateKind::Relayed;
+        let candidates = world.peer(A).transport.ice().local_candidates();
+        assert_eq!(candidates.iter().filter(|it| it.kind == kind).count(), relays);
+        let failed = client::Event::Failed(Failure::Refused(ErrorCode::UNAUTHENTICATED));
+        let is_failed = |event: &Event| *event == Event::Relay(RELAY, failed.clone());
+        assert_eq!(world.when(A, is_failed).is_some(), relays == 0);
+        assert_eq!(world.peer(A).transport.relay(RELAY).is_some(), relays == 1);
+    }
+}
+
+#[test]
+fn relays_have_a_limit_and_flows_of_their_own() {
+    let mut world = World::new(6, 0, [Config { relays_max: 2, ..config(A) }, config(B)]);
+    let now = world.sim.now();
+    let peer = world.peer(A);
+    let wanted = client_config(peer, [1; 32], "secret");
+    let transport = &mut peer.transport;
+    assert_eq!(transport.add_relay(wanted.flow, wanted.clone(), now), Err(RelayError::Flow));
+    let bad = client::Config { password: String::new(), ..wanted.clone() };
+    assert_eq!(transport.add_relay(RELAY, bad, now), Err(RelayError::Config(client::ConfigError::Credentials)));
+    transport.add_relay(RELAY, wanted.clone(), now).unwrap();
+    assert_eq!(transport.add_relay(RELAY, wanted.clone(), now), Err(RelayError::Flow));
+    transport.add_relay(FlowId(1001), wanted.clone(), now).unwrap();
+    assert_eq!(transport.add_relay(FlowId(1002), wanted.clone(), now), Err(RelayError::Limit));
+    let elsewhere = (FlowId(7), at("10.0.0.2:4001"));
+    assert_eq!(transport.migrate_relay(FlowId(1002), elsewhere, now), Err(RelayError::Flow));
+    assert_eq!(transport.migrate_relay(RELAY, elsewhere, now), Err(RelayError::Move(client::Error::NoAllocation)));
+    transport.close(now);
+    assert_eq!(transport.add_relay(FlowId(1003), wanted, now), Err(RelayError::Closed));
+}
