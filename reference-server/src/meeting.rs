@@ -335,10 +335,19 @@ fn enter(room: RoomId, sfu: &mut Sfu, now: Instant) -> Result<(SessionId, Transp
     Ok((session, transport?))
 }
 
-/// A name as others see it: in one line, and without what turns the text around it.
+/// A name as others see it: in one line, and without what turns the text around it; nothing, if nothing of it can be seen.
 fn presentable(name: &str) -> String {
     let turns = |letter: char| matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    name.trim().chars().filter(|letter| !letter.is_control() && !turns(*letter)).take(NAME_MAX).collect()
+    // Joiners and selectors have their place in names, but make none.
+    let is_seen = |letter: char| {
+        !letter.is_whitespace()
+            && !matches!(letter, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}'
+                | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    let letters = name.trim().chars().filter(|letter| !letter.is_control() && !turns(*letter)).take(NAME_MAX);
+    let name: String = letters.collect();
+    if name.chars().any(is_seen) { name } else { String::new() }
 }
 
 fn welcome(session: SessionId, features: Vec<String>) -> ServerMessage {

@@ -274,6 +274,8 @@ fn a_name_is_short_and_in_one_line_and_turns_nothing() {
     assert_eq!(presentable("\u{5d0}\u{5d1}\u{301}"), "\u{5d0}\u{5d1}\u{301}", "written from right to left");
     assert_eq!(presentable(&"é".repeat(10_000)), "é".repeat(NAME_MAX));
     assert_eq!(presentable(" \u{202e} "), "");
+    assert_eq!(presentable("\u{200b}\u{ad}\u{feff}\u{3164}"), "", "nobody sees it");
+    assert_eq!(presentable("\u{1f469}\u{200d}\u{1f52c}"), "\u{1f469}\u{200d}\u{1f52c}", "joined");
 }
 
 #[test]
