@@ -17,7 +17,7 @@ use crate::bound::Bound;
 use crate::{Cause, Controller, Evidence, Explanation, Feedback, Rates, Route, SentPacket, Streams};
 
 /// Parameters of [`Scream`]. Names and defaults are those of libwebrtc (`scream_v2_parameters.cc`, revision 12ef1717c9),
-/// which differ from the draft's where it says so.
+/// which differ from the draft's where it says so. All are above zero, finite, and the caller's own: none is checked.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScreamConfig {
     /// The window is never smaller. Default: 1000 bytes.
