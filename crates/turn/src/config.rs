@@ -78,6 +78,8 @@ pub struct Config {
     pub answers_max: u32,
     /// Listeners, and connections of clients, in all. 20,000 by default.
     pub flows_max: u32,
+    /// Connections of clients from one address. 1,000 by default, as for allocations.
+    pub connections_per_address_max: u32,
     /// What one allocation may relay in each direction, with bursts of one second. No limit by default.
     pub allocation_bitrate: Option<Bitrate>,
     /// What all allocations may relay, both directions together, with bursts of one second. No limit by default.
@@ -131,6 +133,7 @@ impl Default for Config {
             pending_max: 1_000,
             answers_max: 1_000,
             flows_max: 20_000,
+            connections_per_address_max: 1_000,
             allocation_bitrate: None,
             total_bitrate: None,
             unauthenticated_per_second: 200,
@@ -202,6 +205,7 @@ impl Config {
             (self.pending_max, 100_000),
             (self.answers_max, 100_000),
             (self.flows_max, 1_000_000),
+            (self.connections_per_address_max, 1_000_000),
             (self.unauthenticated_per_second.into(), 60_000),
         ];
         let is_bad = limits.iter().any(|(limit, highest)| !(1..=*highest).contains(limit));

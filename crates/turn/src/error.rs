@@ -40,7 +40,8 @@ pub enum Error {
     /// The flow is in use.
     #[error("the flow is in use")]
     FlowInUse,
-    /// There are as many listeners or connections as the configuration allows.
+    /// There are as many listeners or connections as `Config::flows_max` allows, or as many of one address as
+    /// `Config::connections_per_address_max`.
     #[error("no more flows")]
     Flows,
     /// There are 4 nonce keys at most, and at least one.

@@ -3,11 +3,43 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::config::Config;
 
+/// How many there are, of each.
+pub(crate) struct Counts<K>(BTreeMap<K, u32>);
+
+impl<K: Ord> Counts<K> {
+    pub(crate) const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    pub(crate) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> u32
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.0.get(key).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn add(&mut self, key: K) {
+        *self.0.entry(key).or_default() += 1;
+    }
+
+    pub(crate) fn take<Q: Ord + ?Sized>(&mut self, key: &Q)
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        if let Some(count) = self.0.get_mut(key) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(key);
+            }
+        }
+    }
+}
+
 /// How many allocations there are, of whom.
 pub(crate) struct Quota {
     all: u32,
-    by_user: BTreeMap<Box<[u8]>, u32>,
-    by_address: BTreeMap<IpAddr, u32>,
+    by_user: Counts<Box<[u8]>>,
+    by_address: Counts<IpAddr>,
     all_max: u32,
     by_user_max: u32,
     by_address_max: u32,
@@ -26,8 +58,8 @@ impl Quota {
     pub(crate) const fn new(config: &Config) -> Self {
         Self {
             all: 0,
-            by_user: BTreeMap::new(),
-            by_address: BTreeMap::new(),
+            by_user: Counts::new(),
+            by_address: Counts::new(),
             all_max: config.allocations_max,
             by_user_max: config.allocations_per_user_max,
             by_address_max: config.allocations_per_address_max,
@@ -35,9 +67,8 @@ impl Quota {
     }
 
     pub(crate) fn check(&self, user: &[u8], client: SocketAddr) -> Result<(), Exhausted> {
-        let of_user = self.by_user.get(user).copied().unwrap_or(0);
-        let of_address = self.by_address.get(&client.ip().to_canonical()).copied().unwrap_or(0);
-        if of_user >= self.by_user_max || of_address >= self.by_address_max {
+        let of_address = self.by_address.get(&client.ip().to_canonical());
+        if self.by_user.get(user) >= self.by_user_max || of_address >= self.by_address_max {
             return Err(Exhausted::Quota);
         }
         if self.all >= self.all_max { Err(Exhausted::Capacity) } else { Ok(()) }
@@ -45,25 +76,14 @@ impl Quota {
 
     pub(crate) fn take(&mut self, user: &[u8], client: SocketAddr) {
         self.all += 1;
-        *self.by_user.entry(user.into()).or_default() += 1;
-        *self.by_address.entry(client.ip().to_canonical()).or_default() += 1;
+        self.by_user.add(user.into());
+        self.by_address.add(client.ip().to_canonical());
     }
 
     pub(crate) fn give_back(&mut self, user: &[u8], client: SocketAddr) {
         self.all -= 1;
-        if let Some(count) = self.by_user.get_mut(user) {
-            *count -= 1;
-            if *count == 0 {
-                self.by_user.remove(user);
-            }
-        }
-        let ip = client.ip().to_canonical();
-        if let Some(count) = self.by_address.get_mut(&ip) {
-            *count -= 1;
-            if *count == 0 {
-                self.by_address.remove(&ip);
-            }
-        }
+        self.by_user.take(user);
+        self.by_address.take(&client.ip().to_canonical());
     }
 }
 
@@ -98,6 +118,6 @@ mod tests {
         for (user, host) in [(b"a", 1), (b"b", 1), (b"b", 2)] {
             quota.give_back(user, at(host));
         }
-        assert_eq!((quota.all, quota.by_user.len(), quota.by_address.len()), (0, 0, 0), "nothing stays");
+        assert_eq!((quota.all, quota.by_user.0.len(), quota.by_address.0.len()), (0, 0, 0), "nothing stays");
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use plenary_stun::{Attribute, Class, Message, Method, ParseError};
@@ -24,7 +24,7 @@ use crate::nonce::Nonces;
 use crate::outbox::Outbox;
 use crate::peers::Peers;
 use crate::pending::{Authenticated, Pending};
-use crate::quota::Quota;
+use crate::quota::{Counts, Quota};
 use crate::reservation::Reservations;
 use crate::stream::{Carries, Stream};
 use crate::tcp::Connections;
@@ -48,6 +48,8 @@ pub struct Server {
     pub(crate) reservations: Reservations,
     pub(crate) pending: Pending,
     pub(crate) streams: ByNumber<FlowId, Stream>,
+    /// How many of them are of which address.
+    pub(crate) connected: Counts<IpAddr>,
     pub(crate) tcp: Connections,
     pub(crate) tickets: Tickets,
     pub(crate) credentials: Credentials,
@@ -116,6 +118,7 @@ pub(crate) struct Settings {
     pub(crate) pending_max: u32,
     pub(crate) connections_max: u16,
     pub(crate) idle_connection: Duration,
+    pub(crate) connections_per_address_max: u32,
     pub(crate) mobility: bool,
     pub(crate) tcp: bool,
     flows_max: u32,
@@ -154,6 +157,7 @@ impl Server {
             reservations: Reservations::default(),
             pending: Pending::default(),
             streams: ByNumber::with_hasher(Mixed::default()),
+            connected: Counts::new(),
             tcp: Connections::default(),
             tickets: Tickets::new(entropy.bytes()),
             nonces: Nonces::new(nonce_keys, config.nonce_lifetime.as_secs() as u32),
@@ -181,6 +185,7 @@ impl Server {
                 pending_max: config.pending_max,
                 connections_max: config.connections_max,
                 idle_connection: config.idle_connection,
+                connections_per_address_max: config.connections_per_address_max,
                 mobility: config.mobility,
                 tcp: config.tcp,
                 flows_max: config.flows_max,

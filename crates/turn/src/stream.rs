@@ -78,10 +78,16 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The flow is in use, or there are `Config::flows_max`: close it.
+    /// The flow is in use, or there are `Config::flows_max` in all or `Config::connections_per_address_max` of the address:
+    /// close it.
     pub fn handle_accepted(&mut self, tuple: FiveTuple, carries: Carries, now: Instant) -> Result<(), Error> {
         let flow = tuple.flow;
         self.check_flow(flow)?;
+        let ip = tuple.remote.ip().to_canonical();
+        if self.connected.get(&ip) >= self.config.connections_per_address_max {
+            return Err(Error::Flows);
+        }
+        self.connected.add(ip);
         let deadline = now + self.config.idle_connection;
         self.flows.insert(flow, Flow::Stream);
         self.streams.insert(flow, Stream { tuple, carries, deadline });
@@ -130,13 +136,20 @@ impl Server {
     }
 
     pub(crate) fn end_stream(&mut self, flow: FlowId, reason: Released) {
-        let Some(stream) = self.streams.remove(&flow) else { return };
+        let Some(stream) = self.take_stream(flow) else { return };
         self.flows.remove(&flow);
-        self.timers.remove(stream.deadline, Timer::Stream(flow));
         self.outbox.forget(flow);
         if let Some(key) = self.allocations.of_client(&stream.tuple) {
             self.leave(key, &stream.tuple, reason);
         }
+    }
+
+    /// Takes a connection out of the table: it is closed, or is not the server's to read any more.
+    pub(crate) fn take_stream(&mut self, flow: FlowId) -> Option<Stream> {
+        let stream = self.streams.remove(&flow)?;
+        self.connected.take(&stream.tuple.remote.ip().to_canonical());
+        self.timers.remove(stream.deadline, Timer::Stream(flow));
+        Some(stream)
     }
 
     pub(crate) fn stream_is_due(&mut self, flow: FlowId, now: Instant) {

@@ -189,9 +189,7 @@ impl Server {
         }
         connection.stage = Stage::Joined(client, peer);
         self.timers.remove(connection.deadline, Timer::Connection(id));
-        if let Some(stream) = self.streams.remove(&client) {
-            self.timers.remove(stream.deadline, Timer::Stream(client));
-        }
+        self.take_stream(client);
         self.flows.insert(client, Flow::Joined(id));
         self.events.push_back(Event::Join { client, peer });
         Ok(())

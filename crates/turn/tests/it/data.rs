@@ -196,6 +196,21 @@ fn a_channel_lasts_ten_minutes_and_its_permission_five() {
     assert_eq!(client.bind(&mut lab, 0x4002, PEER).code(), 0);
 }
 
+// The trap: a caller that is busy calls the timer late.
+#[test]
+fn what_has_ended_has_ended_though_the_timer_is_late() {
+    let mut lab = Lab::new();
+    let (mut client, relayed) = relayed(&mut lab);
+    client.bind(&mut lab, 0x4001, PEER);
+    lab.now += std::time::Duration::from_secs(300);
+    assert_eq!(lab.send_to_relay(relayed, PEER, b"data"), dropped(DropReason::NoPermission));
+    let indication = client.send(PEER, b"data", &[]);
+    assert_eq!(lab.send(client.address, &indication), dropped(DropReason::NoPermission));
+    lab.send(client.address, &channel_data(0x4001, b"data")).relay();
+    lab.now += std::time::Duration::from_secs(300);
+    assert_eq!(lab.send(client.address, &channel_data(0x4001, b"data")), dropped(DropReason::NoChannel));
+}
+
 #[test]
 fn a_channel_is_of_one_number_and_one_peer() {
     let mut lab = Lab::new();

@@ -108,9 +108,12 @@ fn no_flipped_bit_of_a_signed_request_is_taken() {
     let mut client = Client::challenged(&mut lab, CLIENT);
     client.allocate(&mut lab);
     lab.events.clear();
-    let good = client.signed(Method::REFRESH, &[(Attribute::LIFETIME, vec![0; 4])]);
-    // All but the fingerprint, which proves nothing.
-    for bit in 0..(good.len() - 8) * 8 {
+    let mut good = client.signed(Method::REFRESH, &[(Attribute::LIFETIME, vec![0; 4])]);
+    // Without the fingerprint, which proves nothing and would drop them all.
+    good.truncate(good.len() - 8);
+    let length = (good.len() - 20) as u16;
+    good[2..4].copy_from_slice(&length.to_be_bytes());
+    for bit in 0..good.len() * 8 {
         let mut bad = good.clone();
         bad[bit / 8] ^= 1 << (bit % 8);
         lab.send(client.address, &bad);

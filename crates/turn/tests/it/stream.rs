@@ -180,6 +180,21 @@ fn flows_are_limited_and_of_one_use() {
     assert_eq!(accept(&mut lab, FlowId(6)), Ok(()));
 }
 
+#[test]
+fn connections_of_one_address_are_limited() {
+    let mut lab = Lab::with(|config| config.connections_per_address_max = 2);
+    let flows = [lab.accept(at("5.5.5.5:1")), lab.accept(at("[::ffff:5.5.5.5]:2"))];
+    let accept = |lab: &mut Lab, flow, remote| {
+        let tuple = FiveTuple { flow: FlowId(flow), local: at(SERVER), remote: at(remote) };
+        lab.server.handle_accepted(tuple, Carries::Stream, lab.now)
+    };
+    assert_eq!(accept(&mut lab, 5, "5.5.5.5:3"), Err(plenary_turn::Error::Flows));
+    assert_eq!(accept(&mut lab, 5, "5.5.5.6:3"), Ok(()));
+    lab.server.handle_closed(flows[0]);
+    assert_eq!(accept(&mut lab, 6, "5.5.5.5:3"), Ok(()));
+    assert_eq!(accept(&mut lab, 7, "5.5.5.5:4"), Err(plenary_turn::Error::Flows));
+}
+
 // DTLS: the caller decrypts, and each association is a flow with datagrams.
 #[test]
 fn a_dtls_association_carries_datagrams_of_one_client() {
