@@ -12,6 +12,7 @@ use crate::workspace::{Workspace, answer};
 const PACKAGES: &[(&str, &str)] = &[
     ("chromium", "a peer in tests of examples/echo and reference-server"),
     ("firefox-esr", "another"),
+    ("coturn", "a peer in tests of turn"),
     ("g++", "libFuzzer"),
     ("iproute2", "network namespaces in tests of examples/netsim-tun"),
     ("iputils-ping", "the same"),
