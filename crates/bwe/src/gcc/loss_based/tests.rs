@@ -211,6 +211,15 @@ fn each_hold_is_twice_as_long() {
         assert_eq!((state.phase(), state.rate()), (Phase::Padding, 1.2e6));
         now += hold + 10_000;
     }
+    // Up to a minute.
+    for hold in [2_400, 4_800, 9_600, 19_200, 38_400, 60_000, 60_000] {
+        state.update(1e6, 1e6, &bounds(1e6), at(now));
+        state.update(1.2e6, 1.2e6, &bounds(1e6), at(now + hold - 1));
+        assert_eq!(state.rate(), 1e6, "{hold}");
+        state.update(1.2e6, 1.2e6, &bounds(1e6), at(now + hold));
+        assert_eq!(state.rate(), 1.2e6, "{hold}");
+        now += hold + 10_000;
+    }
     // When delay is the limit again, holds begin with the first.
     state.update(2e6, 2e6, &bounds(1e6), at(now));
     assert_eq!(state.phase(), Phase::DelayBased);
