@@ -9,7 +9,8 @@ use crate::bind::{Family, PortWish};
 use crate::event::Event;
 use crate::mobility::Mobility;
 use crate::quota::Exhausted;
-use crate::server::{Server, Settings};
+use crate::server::{Server, Timer};
+use crate::settings::Settings;
 
 /// REQUESTED-TRANSPORT: UDP.
 const UDP: u8 = 17;
@@ -29,7 +30,7 @@ struct Wish {
 impl Wish {
     /// The checks of RFC 8656 §7.2 that are about the request alone, in their order.
     fn read(request: &Request<'_>, settings: &Settings) -> Result<Self, Refusal> {
-        let Request { message, .. } = request;
+        let message = &request.message;
         let bad = Refusal::from(ErrorCode::BAD_REQUEST);
         let [protocol, ..] = message.get_array::<4>(Attribute::REQUESTED_TRANSPORT)?.ok_or(bad)?;
         let tcp = protocol == TCP && settings.tcp;
@@ -173,7 +174,7 @@ impl Server {
             to_peers: Bucket::new(now),
             to_client: Bucket::new(now),
         });
-        self.timers.add(deadline, crate::server::Timer::Allocation(key));
+        self.timers.add(deadline, Timer::Allocation(key));
         for (family, request) in Family::ALL.into_iter().zip(awaits) {
             if let Some(request) = request {
                 self.binds.insert(request, key);

@@ -1,16 +1,17 @@
 //! Sockets that the caller binds.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use plenary_stun::{ErrorCode, Method};
+use plenary_stun::{Class, ErrorCode, Method, Writer};
 use plenary_wire::FlowId;
 
 use crate::allocation::{Binding, Key, Relayed};
 use crate::answer::{Reply, Signer, write_allocated};
 use crate::event::{Event, RequestId};
 use crate::server::{Flow, Server};
-use crate::{BindError, Handled};
+use crate::tuple::canonical;
+use crate::{BindError, DropReason, Handled};
 
 /// IPv4 or IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,11 +121,11 @@ impl Server {
             && reserves == bound.next.is_some()
             && is_new(&bound.flow)
             && bound.next.iter().all(is_new)
-            && self.allocations.at_relayed(crate::tuple::canonical(bound.relayed)).is_none()
+            && self.allocations.at_relayed(canonical(bound.relayed)).is_none()
     }
 
     fn take_bound(&mut self, key: Key, family: Family, bound: Bound, now: Instant) {
-        let bound = Bound { relayed: crate::tuple::canonical(bound.relayed), ..bound };
+        let bound = Bound { relayed: canonical(bound.relayed), ..bound };
         if let Some(next) = bound.next {
             let token = self.reserve(key, bound, next, now);
             self.allocations[key].answered.token = Some(token);
@@ -151,7 +152,7 @@ impl Server {
     }
 
     /// All sockets are there, or will not be: the client gets its answer.
-    pub(crate) fn finish_allocate(&mut self, key: Key, now: Instant) -> Result<(), crate::DropReason> {
+    pub(crate) fn finish_allocate(&mut self, key: Key, now: Instant) -> Result<(), DropReason> {
         let allocation = &mut self.allocations[key];
         let Some(binding) = allocation.binding.take() else { return Ok(()) };
         for (family, request) in Family::ALL.into_iter().zip(binding.awaits) {
@@ -169,7 +170,7 @@ impl Server {
             self.remove(key, None);
             return self.refuse(&reply, &signer, failed.unwrap_or(ErrorCode::INSUFFICIENT_CAPACITY).into());
         }
-        let lifetime = std::time::Duration::from_secs(allocation.answered.lifetime.into());
+        let lifetime = Duration::from_secs(allocation.answered.lifetime.into());
         allocation.expires = now + lifetime;
         self.counted.all.allocated += 1;
         self.look_at(key, now + lifetime);
@@ -183,18 +184,12 @@ impl Server {
         self.answer_allocated(&reply, &signer, key)
     }
 
-    pub(crate) fn answer_allocated(
-        &mut self,
-        reply: &Reply,
-        signer: &Signer,
-        key: Key,
-    ) -> Result<(), crate::DropReason> {
+    pub(crate) fn answer_allocated(&mut self, reply: &Reply, signer: &Signer, key: Key) -> Result<(), DropReason> {
         let ticket = self.ticket(key);
         let Self { allocations, outbox, counted, .. } = self;
         counted.all.succeeded += 1;
         outbox.write(reply.to, |out| {
-            let class = plenary_stun::Class::Success;
-            let mut writer = plenary_stun::Writer::new(class, reply.method, reply.transaction, out);
+            let mut writer = Writer::new(Class::Success, reply.method, reply.transaction, out);
             write_allocated(&mut writer, &allocations[key], ticket);
             writer.integrity(&signer.key, signer.mac);
             writer.fingerprint();

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use plenary_stun::{Attribute, Class, Message, Method, ParseError};
-use plenary_wire::{Bitrate, Datagram, Ecn, FlowId, Limit, Transmit};
+use plenary_wire::{Datagram, Ecn, FlowId, Limit, Transmit};
 
 use crate::admission::Admission;
 use crate::allocation::{Bucket, Key};
@@ -26,6 +26,7 @@ use crate::peers::Peers;
 use crate::pending::{Authenticated, Pending};
 use crate::quota::{Counts, Quota};
 use crate::reservation::Reservations;
+use crate::settings::Settings;
 use crate::stream::{Carries, Stream};
 use crate::tcp::Connections;
 use crate::timers::Timers;
@@ -103,38 +104,6 @@ pub(crate) struct Source {
     pub(crate) ecn: Ecn,
 }
 
-/// What of the configuration is looked at again.
-pub(crate) struct Settings {
-    pub(crate) asks: bool,
-    pub(crate) ipv4: bool,
-    pub(crate) ipv6: bool,
-    pub(crate) dont_fragment: bool,
-    lifetime: Duration,
-    lifetime_max: Duration,
-    pub(crate) answer_within: Duration,
-    pub(crate) permissions_max: u16,
-    pub(crate) channels_max: u16,
-    pub(crate) reservations_max: u32,
-    pub(crate) pending_max: u32,
-    pub(crate) connections_max: u16,
-    pub(crate) idle_connection: Duration,
-    pub(crate) connections_per_address_max: u32,
-    pub(crate) mobility: bool,
-    pub(crate) tcp: bool,
-    flows_max: u32,
-    pub(crate) allocation_bitrate: Option<Bitrate>,
-    pub(crate) total_bitrate: Option<Bitrate>,
-    fast_path: bool,
-}
-
-impl Settings {
-    /// RFC 8656 §7.2: the seconds that a client gets of those that it asks for.
-    pub(crate) fn granted(&self, wished: Option<u32>) -> u32 {
-        let (least, most) = (self.lifetime.as_secs() as u32, self.lifetime_max.as_secs() as u32);
-        wished.unwrap_or(0).clamp(least, most)
-    }
-}
-
 impl Server {
     /// A server without listeners: [`listen`](Self::listen).
     ///
@@ -171,28 +140,7 @@ impl Server {
             counted: Counted::default(),
             admission: Admission::Open,
             requests: 0,
-            config: Settings {
-                asks: config.asks,
-                ipv4: config.ipv4,
-                ipv6: config.ipv6,
-                dont_fragment: config.dont_fragment,
-                lifetime: config.lifetime,
-                lifetime_max: config.lifetime_max,
-                answer_within: config.answer_within,
-                permissions_max: config.permissions_max,
-                channels_max: config.channels_max,
-                reservations_max: config.reservations_max,
-                pending_max: config.pending_max,
-                connections_max: config.connections_max,
-                idle_connection: config.idle_connection,
-                connections_per_address_max: config.connections_per_address_max,
-                mobility: config.mobility,
-                tcp: config.tcp,
-                flows_max: config.flows_max,
-                allocation_bitrate: config.allocation_bitrate,
-                total_bitrate: config.total_bitrate,
-                fast_path: config.fast_path,
-            },
+            config: Settings::of(&config),
             credentials: Credentials::new(config.realm, config.users, config.secrets),
             entropy,
         })
@@ -352,74 +300,6 @@ impl Server {
                 Timer::Stream(flow) => self.stream_is_due(flow, now),
                 Timer::Connection(id) => self.connection_is_due(id),
             }
-        }
-    }
-
-    fn allocation_is_due(&mut self, key: Key, now: Instant) {
-        let Some(allocation) = self.allocations.get(key) else { return };
-        if allocation.expires <= now {
-            if allocation.binding.is_some() {
-                // The caller has not bound in time. That the answer finds no room is the same to the client.
-                self.finish_allocate(key, now).ok();
-            } else {
-                self.remove(key, Some(Released::Expired));
-            }
-            return;
-        }
-        self.expire(key, now);
-        let allocation = &mut self.allocations[key];
-        let next = [allocation.permissions.first_expiry(), allocation.channels.first_expiry()];
-        let next = next.into_iter().flatten().fold(allocation.expires, Instant::min);
-        allocation.timer = next;
-        self.timers.add(next, Timer::Allocation(key));
-    }
-
-    /// Takes out permissions and channels whose time is over.
-    pub(crate) fn expire(&mut self, key: Key, now: Instant) {
-        let (allocation, id, fast_path) = (&mut self.allocations[key], key.id(), self.config.fast_path);
-        let events = &mut self.events;
-        let mut tell = |event| {
-            if fast_path {
-                events.push_back(event)
-            }
-        };
-        allocation.channels.expire(now, |number| tell(Event::ChannelExpired { allocation: id, number }));
-        allocation.permissions.expire(now, |peer| tell(Event::PermissionExpired { allocation: id, peer }));
-    }
-
-    /// Sees to it that an allocation is looked at by this instant.
-    pub(crate) fn look_at(&mut self, key: Key, at: Instant) {
-        let allocation = &mut self.allocations[key];
-        if at < allocation.timer {
-            self.timers.remove(allocation.timer, Timer::Allocation(key));
-            allocation.timer = at;
-            self.timers.add(at, Timer::Allocation(key));
-        }
-    }
-
-    /// Ends an allocation. Without a reason nobody has heard of it yet.
-    pub(crate) fn remove(&mut self, key: Key, reason: Option<Released>) {
-        let Some(allocation) = self.allocations.remove(key) else { return };
-        self.end_connections(&allocation.connections);
-        self.timers.remove(allocation.timer, Timer::Allocation(key));
-        self.quota.give_back(allocation.owner.account(), allocation.tuple.remote);
-        if let Some(binding) = &allocation.binding {
-            for request in binding.awaits.iter().flatten() {
-                self.binds.remove(request);
-            }
-        }
-        for relayed in allocation.relays.iter().flatten() {
-            self.flows.remove(&relayed.flow);
-            self.events.push_back(Event::Close { flow: relayed.flow });
-        }
-        if let Some(reason) = reason {
-            self.events.push_back(Event::Released { allocation: key.id(), reason, usage: allocation.usage });
-        }
-    }
-
-    pub(crate) fn tell_fast_path(&mut self, event: Event) {
-        if self.config.fast_path {
-            self.events.push_back(event);
         }
     }
 
