@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use plenary_netsim::{LinkConfig, Loss, Machine, NatConfig, NodeId, Rebind, Simulation, SiteConfig, SiteId};
 use plenary_stun::{Algorithm, Attribute, ErrorCode, Message};
-use plenary_turn::client::{Client, Event, Failure, Handled};
-use plenary_turn::{Bound, Config, Server};
+use plenary_turn::client::{Client, Deframer, Event, Failure, Handled, Transport};
+use plenary_turn::{Bound, Carries, Config, FiveTuple, Server};
 use plenary_wire::{Datagram, Ecn, FlowId, Limit, Transmit};
 
 use crate::lab::{PEER, RELAY, SERVER, at, config};
@@ -408,4 +408,78 @@ fn the_two_agree_on_the_best_that_both_know() {
     assert!(request.has_integrity(Algorithm::Sha256) && !request.has_integrity(Algorithm::Sha1));
     assert_eq!(request.get(Attribute::PASSWORD_ALGORITHM), Some(&[0, 2, 0, 0][..]));
     assert!(request.get(Attribute::USERHASH).is_some() && request.get(Attribute::USERNAME).is_none());
+}
+
+/// What the server has for its client, as bytes of the stream.
+fn drain(server: &mut Server, sockets: &mut u16, now: Instant, stream: &mut Vec<u8>) {
+    while let Some(event) = server.poll_event() {
+        if let plenary_turn::Event::Bind { request, .. } = event {
+            *sockets += 1;
+            let local = SocketAddr::new(RELAY.parse().unwrap(), 50_000 + *sockets);
+            let bound = Bound { flow: FlowId(100), local, relayed: local, next: None };
+            let _ = server.handle_bound(request, Ok(bound), now);
+        }
+    }
+    while server.poll_transmit(now, Limit::DATAGRAM, stream).is_some() {}
+}
+
+#[test]
+fn over_a_stream_the_two_understand_each_other_a_byte_at_a_time() {
+    let (lab, address) = (crate::lab::Lab::new(), at("192.0.2.1:4000"));
+    let (mut server, now, flow) = (lab.server, lab.now, FlowId(9));
+    let tuple = FiveTuple { flow, local: at(SERVER), remote: address };
+    server.handle_accepted(tuple, Carries::Stream, now).unwrap();
+    let config = plenary_turn::client::Config {
+        server: at(SERVER),
+        local: address,
+        flow,
+        transport: Transport::Stream,
+        channel_after: 0,
+        username: "user".into(),
+        password: "secret".into(),
+        ..Default::default()
+    };
+    let mut client = Client::new(config, now).unwrap();
+    let (mut deframer, mut sockets) = (Deframer::new(2000), 0);
+    let (mut relayed, mut heard) = (Vec::new(), Vec::new());
+    for round in 0..20u8 {
+        let (mut there, mut back, mut pending) = (Vec::new(), Vec::new(), Vec::new());
+        while client.poll_transmit(now, Limit::DATAGRAM, &mut there).is_some() {}
+        // Of 1 to 20 bytes, so that all paddings come.
+        client.send(at(PEER), &vec![round; usize::from(round)], now, &mut there).ok();
+        for byte in there {
+            pending.push(byte);
+            let streamed = server.handle_stream(flow, &pending, now);
+            if let plenary_turn::Handled::Relay(relay) = streamed.handled {
+                relayed.push(relay.bytes.to_vec());
+            }
+            let used = streamed.used;
+            pending.drain(..used);
+        }
+        assert_eq!(pending, [0; 0], "round {round}");
+        drain(&mut server, &mut sockets, now, &mut back);
+        if let Some(told) = client.allocated() {
+            // The peer sends it back.
+            let mut bytes = vec![round; usize::from(round)];
+            let (local, bytes) = (told.ipv4.unwrap(), &mut bytes[..]);
+            let datagram = Datagram { flow: FlowId(100), local, remote: at(PEER), ecn: Ecn::NotEct, bytes };
+            if let plenary_turn::Handled::Relay(relay) = server.handle_datagram(datagram, now) {
+                relay.write(&mut back);
+            }
+        }
+        for byte in back {
+            if let Some(bytes) = deframer.take(&mut &[byte][..]).unwrap() {
+                let datagram = Datagram { flow, local: address, remote: at(SERVER), ecn: Ecn::NotEct, bytes };
+                match client.handle_datagram(datagram, now) {
+                    Handled::Data { peer, bytes } => heard.push((peer, bytes.to_vec())),
+                    other => assert_eq!(other, Handled::Consumed),
+                }
+            }
+        }
+    }
+    let all: Vec<_> = (4..20).map(|round| vec![round; usize::from(round)]).collect();
+    assert!(relayed.ends_with(&all), "{relayed:?}");
+    assert!(heard.iter().all(|(peer, _)| *peer == at(PEER)));
+    let heard: Vec<_> = heard.into_iter().map(|(_, bytes)| bytes).collect();
+    assert!(heard.ends_with(&all), "{heard:?}");
 }
