@@ -7,7 +7,7 @@ use plenary_stun::{Attribute, Class, ErrorCode, HEADER_LEN, Writer};
 use crate::DropReason;
 use crate::answer::Request;
 use crate::nonce::{COMPACT_LEN, FULL_LEN};
-use crate::server::Server;
+use crate::server::{Server, is_known};
 use crate::tuple::canonical;
 
 /// What PASSWORD-ALGORITHMS says, the best first (RFC 8489 §14.11): SHA-256 and MD5, without parameters.
@@ -89,19 +89,20 @@ impl Server {
 
     /// RFC 8489 §3: tells a client its address.
     pub(crate) fn binding(&mut self, request: &Request<'_>, now: Instant) -> Result<(), DropReason> {
-        let unknown = request.message.unknown(|_| false);
+        let unknown = request.message.unknown(is_known);
         self.check_flood(request, now)?;
         let reply = request.reply();
         let has_fingerprint = request.message.has_fingerprint();
-        let (class, is_known) = if unknown.is_empty() { (Class::Success, true) } else { (Class::Error, false) };
-        if is_known {
+        let is_understood = unknown.is_empty();
+        let class = if is_understood { Class::Success } else { Class::Error };
+        if is_understood {
             self.counted.all.succeeded += 1;
         } else {
             self.counted.refuse(ErrorCode::UNKNOWN_ATTRIBUTE);
         }
         self.outbox.write(reply.to, |out| {
             let mut writer = Writer::new(class, reply.method, reply.transaction, out);
-            if is_known {
+            if is_understood {
                 writer.xor_address(Attribute::XOR_MAPPED_ADDRESS, canonical(reply.to.remote));
             } else {
                 writer.error_code(ErrorCode::UNKNOWN_ATTRIBUTE, "");

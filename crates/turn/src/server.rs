@@ -387,8 +387,8 @@ impl Server {
     }
 }
 
-/// The attributes that a server understands in a request.
-fn is_known(attribute: Attribute) -> bool {
+/// The attributes that a server understands in a request; where one has no place it is ignored (RFC 8489 §6.3).
+pub(crate) fn is_known(attribute: Attribute) -> bool {
     matches!(
         attribute,
         Attribute::USERNAME

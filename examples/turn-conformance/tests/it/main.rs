@@ -114,14 +114,10 @@ fn tables_say_what_was_seen() {
 /// Peers at another loopback address than the server's, where only relays may be reached.
 const PEERS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-/// What `plenary-turn` has still to mend: it refuses a Binding request for these.
-const OPEN: [&str; 3] = ["binding.nonce", "binding.realm", "binding.username"];
-
 /// What did not pass and should have, and why each probe that was skipped was.
 fn outcome(rows: &[Row]) -> (Vec<String>, BTreeMap<&str, usize>) {
     let is_bad = |row: &&Row| matches!(row.outcome.status, Status::Failed | Status::Unreached);
-    let bad =
-        rows.iter().filter(is_bad).filter(|row| !OPEN.contains(&row.id.as_str())).map(ToString::to_string).collect();
+    let bad = rows.iter().filter(is_bad).map(ToString::to_string).collect();
     let mut skipped = BTreeMap::new();
     for row in rows.iter().filter(|row| row.outcome.status == Status::Skipped) {
         let why = row.outcome.seen.split(": ").next().unwrap_or_default();
