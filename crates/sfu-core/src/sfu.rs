@@ -325,6 +325,8 @@ impl fmt::Debug for Sfu {
             .field("transports", &self.connections.len())
             .field("tracks", &self.tracks.len())
             .field("subscriptions", &self.subscriptions.len())
+            .field("ready", &self.ready.len())
+            .field("telling", &self.telling.len())
             .finish_non_exhaustive()
     }
 }

@@ -65,7 +65,8 @@ impl Sfu {
     ///
     /// [`Error::NoTransport`].
     pub fn remove_transport(&mut self, transport: TransportId, now: Instant) -> Result<(), Error> {
-        let it = self.connections.get(transport.0).ok_or(Error::NoTransport)?;
+        let removed = transport.0;
+        let it = self.connections.get(removed).ok_or(Error::NoTransport)?;
         let (session, tracks) = (it.session, it.tracks.clone());
         for track in tracks {
             self.remove_track(track, now)?;
@@ -77,7 +78,14 @@ impl Sfu {
         self.mux.remove(agent_of(transport.0));
         self.timers.set(transport.0, None);
         self.events.retain(|event| event.transport() != Some(transport));
-        if let Some(Connection { mut transport, .. }) = self.connections.remove(transport.0) {
+        if let Some(Connection { mut transport, is_queued, is_telling, .. }) = self.connections.remove(removed) {
+            // Else they would grow by each that comes and goes unpolled.
+            if is_queued {
+                self.ready.retain(|known| *known != removed);
+            }
+            if is_telling {
+                self.telling.retain(|known| *known != removed);
+            }
             transport.close(now);
             // It has kept its path as long as there is something to send.
             if transport.path().is_some() {

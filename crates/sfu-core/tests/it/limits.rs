@@ -148,3 +148,15 @@ fn what_can_not_be_published_is_refused() {
     Lab::configured(RoomConfig::default(), |config| unreachable = Some(Config { flows: vec![], ..config.clone() }));
     assert_eq!(Sfu::new(unreachable.unwrap(), lab.now).err(), Some(ConfigError::Flows));
 }
+
+#[test]
+fn transports_that_come_and_go_unpolled_leave_nothing() {
+    let mut lab = Lab::new();
+    let session = lab.sfu.join(lab.room).unwrap();
+    let before = format!("{:?}", lab.sfu);
+    for _ in 0..100 {
+        let transport = lab.sfu.add_transport(session, lab.now).unwrap();
+        lab.sfu.remove_transport(transport, lab.now).unwrap();
+    }
+    assert_eq!(format!("{:?}", lab.sfu), before);
+}
