@@ -5,6 +5,9 @@ use plenary_wire::Bitrate;
 
 use crate::{ConfigError, Keys, PeerPolicy};
 
+/// Each is tried with a request of a time-limited name.
+pub(crate) const SECRETS_MAX: usize = 8;
+
 /// How a server behaves, and what it may hold.
 ///
 /// Nothing is held for who is not authenticated, but for the fixed table of `unauthenticated_per_second`. An idle
@@ -171,6 +174,9 @@ impl Config {
         if self.nonce_keys.len() > 4 {
             return Err(ConfigError::NonceKeys);
         }
+        if self.secrets.len() > SECRETS_MAX {
+            return Err(ConfigError::Secrets);
+        }
         if !within(self.nonce_lifetime, 10_000, 3_600_000) {
             return Err(ConfigError::NonceLifetime);
         }
@@ -210,6 +216,6 @@ impl Config {
         ];
         let is_bad = limits.iter().any(|(limit, highest)| !(1..=*highest).contains(limit));
         let names = self.users.iter().any(|user| !(1..=508).contains(&user.name.len()));
-        if is_bad || names || self.secrets.len() > 8 { Err(ConfigError::Limit) } else { Ok(()) }
+        if is_bad || names { Err(ConfigError::Limit) } else { Ok(()) }
     }
 }

@@ -13,6 +13,9 @@ pub enum ConfigError {
     /// `nonce_keys` are more than 4.
     #[error("nonce_keys are more than 4")]
     NonceKeys,
+    /// `secrets` are more than 8.
+    #[error("secrets are more than 8")]
+    Secrets,
     /// `nonce_lifetime` is not from 10 s to 1 h.
     #[error("nonce_lifetime is not from 10 s to 1 h")]
     NonceLifetime,
@@ -47,6 +50,9 @@ pub enum Error {
     /// There are 4 nonce keys at most, and at least one.
     #[error("nonce keys are not 1 to 4")]
     NonceKeys,
+    /// There are 8 secrets at most.
+    #[error("secrets are more than 8")]
+    Secrets,
 }
 
 /// Why a socket could not be bound, as the caller tells it.

@@ -12,7 +12,7 @@ use crate::allocations::Allocations;
 use crate::answer::{Done, Refusal, Request};
 use crate::authenticate::Session;
 use crate::bind::Family;
-use crate::config::Config;
+use crate::config::{Config, SECRETS_MAX};
 use crate::counters::Counted;
 use crate::credentials::Credentials;
 use crate::entropy::Entropy;
@@ -381,9 +381,18 @@ impl Server {
         Ok(())
     }
 
-    /// Replaces the secrets of time-limited names. Allocations that were made with another go on.
-    pub fn set_secrets(&mut self, secrets: Vec<Vec<u8>>) {
+    /// Replaces the secrets of time-limited names; without one there are no such names. Allocations that were made with
+    /// another go on.
+    ///
+    /// # Errors
+    ///
+    /// There are more than 8: a wrong password costs two hashes for each.
+    pub fn set_secrets(&mut self, secrets: Vec<Vec<u8>>) -> Result<(), Error> {
+        if secrets.len() > SECRETS_MAX {
+            return Err(Error::Secrets);
+        }
         self.credentials.set_secrets(secrets);
+        Ok(())
     }
 }
 

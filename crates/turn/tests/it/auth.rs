@@ -1,7 +1,7 @@
 //! Who may, and what strangers get.
 
 use plenary_stun::{Algorithm, Attribute, Method};
-use plenary_turn::{Authenticated, Denied, DropReason, Event, Identity, Keys};
+use plenary_turn::{Authenticated, Denied, DropReason, Error, Event, Identity, Keys};
 
 use crate::lab::{Client, Lab, Took, UDP, UNIX_TIME, at};
 
@@ -234,8 +234,25 @@ fn time_limited_names_are_good_until_their_time() {
     late.learn(&mut lab);
     assert_eq!(late.allocate_with(&mut lab, &[]).code(), 401);
     // Nor does it need the secret any more.
-    lab.server.set_secrets(vec![b"newer".to_vec()]);
+    lab.server.set_secrets(vec![b"newer".to_vec()]).unwrap();
     assert_eq!(client.refresh(&mut lab, 600).code(), 0);
+}
+
+#[test]
+fn secrets_are_eight_at_most_and_the_last_of_them_counts() {
+    let secrets = |last: &[u8]| -> Vec<_> { (0..7).map(|it| vec![it]).chain([last.to_vec()]).collect() };
+    let mut lab = Lab::with(|config| config.secrets = secrets(b"old"));
+    let mut client = Client::challenged(&mut lab, CLIENT);
+    client.username = format!("{}:alice", UNIX_TIME + 60).into_bytes();
+    client.password = b"qI/w82kDFuAeJFpVrD6rmRsSHoQ=".to_vec();
+    let more: Vec<_> = secrets(b"new").into_iter().chain([b"newer".to_vec()]).collect();
+    assert_eq!(lab.server.set_secrets(more), Err(Error::Secrets));
+    assert_eq!(client.allocate_with(&mut lab, &[]).code(), 0, "those of before are still there");
+    assert_eq!(client.refresh(&mut lab, 0).code(), 0);
+    lab.server.set_secrets(secrets(b"new")).unwrap();
+    assert_eq!(client.allocate_with(&mut lab, &[]).code(), 401);
+    lab.server.set_secrets(Vec::new()).unwrap();
+    assert_eq!(client.allocate_with(&mut lab, &[]).code(), 401, "there are no such names any more");
 }
 
 #[test]
@@ -339,5 +356,5 @@ fn a_fleet_shares_its_nonces_and_rotates_their_keys() {
     assert_eq!(client.allocate_with(&mut one, &[]).code(), 438);
     one.server.set_nonce_keys(&[[2; 32], [1; 32]]).unwrap();
     assert_eq!(client.allocate_with(&mut one, &[]).code(), 0);
-    assert_eq!(one.server.set_nonce_keys(&[]), Err(plenary_turn::Error::NonceKeys));
+    assert_eq!(one.server.set_nonce_keys(&[]), Err(Error::NonceKeys));
 }

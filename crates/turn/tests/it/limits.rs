@@ -1,10 +1,12 @@
 //! What is bounded stays so.
 
+use std::time::Duration;
+
 use plenary_stun::{Attribute, Method};
-use plenary_turn::{Admission, Authenticated, DropReason, Event, Keys, Usage};
+use plenary_turn::{Admission, Authenticated, Config, ConfigError, DropReason, Event, Keys, Server, Usage};
 use plenary_wire::{Datagram, Ecn, Limit};
 
-use crate::lab::{Client, LISTENER, Lab, PEER, SERVER, Took, UDP, at, channel_data};
+use crate::lab::{self, Client, LISTENER, Lab, PEER, SERVER, Took, UDP, at, channel_data};
 
 const CLIENT: &str = "5.5.5.5:5000";
 
@@ -118,7 +120,7 @@ fn no_flipped_bit_of_a_signed_request_is_taken() {
         bad[bit / 8] ^= 1 << (bit % 8);
         lab.send(client.address, &bad);
         for (_, answer) in lab.answers.drain(..) {
-            assert_ne!(crate::lab::Answer::new(answer).code(), 0, "bit {bit}");
+            assert_ne!(lab::Answer::new(answer).code(), 0, "bit {bit}");
         }
         assert_eq!((lab.server.allocations(), lab.events.len()), (1, 0), "bit {bit}");
     }
@@ -178,4 +180,36 @@ fn an_answer_for_a_connection_that_is_closed_makes_no_allocation() {
     let _ = lab.server.handle_authenticated(request, Ok(Authenticated { username: b"far".to_vec(), keys }), lab.now);
     lab.drain();
     assert_eq!((lab.server.allocations(), lab.answers.len(), lab.events.len()), (0, 0, 0));
+}
+
+#[test]
+fn a_configuration_out_of_range_is_named() {
+    let now = Lab::new().now;
+    type Change = fn(&mut Config);
+    let cases: [(Change, ConfigError); 17] = [
+        (|it| it.realm = String::new(), ConfigError::Realm),
+        (|it| it.realm = "x".repeat(128), ConfigError::Realm),
+        (|it| it.realm = "a\"b".to_owned(), ConfigError::Realm),
+        (|it| it.unix_time = Duration::ZERO, ConfigError::UnixTime),
+        (|it| it.nonce_keys = vec![[1; 32]; 5], ConfigError::NonceKeys),
+        (|it| it.secrets = vec![vec![1]; 9], ConfigError::Secrets),
+        (|it| it.nonce_lifetime = Duration::from_secs(9), ConfigError::NonceLifetime),
+        (|it| it.lifetime = Duration::from_secs(59), ConfigError::Lifetime),
+        (|it| it.lifetime_max = Duration::from_secs(599), ConfigError::Lifetime),
+        (|it| it.answer_within = Duration::from_millis(99), ConfigError::AnswerWithin),
+        (|it| it.idle_connection = Duration::from_millis(60_001), ConfigError::AnswerWithin),
+        (|it| (it.ipv4, it.ipv6) = (false, false), ConfigError::Families),
+        (|it| (it.users, it.secrets) = (Vec::new(), Vec::new()), ConfigError::Credentials),
+        (|it| it.users[0].name = vec![b'x'; 509], ConfigError::Limit),
+        (|it| it.channels_max = 0, ConfigError::Limit),
+        (|it| it.allocations_max = 1_000_001, ConfigError::Limit),
+        (|it| it.unauthenticated_per_second = 60_001, ConfigError::Limit),
+    ];
+    for (at, (change, error)) in cases.into_iter().enumerate() {
+        let mut config = lab::config();
+        change(&mut config);
+        assert_eq!(Server::new(config, now).err(), Some(error), "case {at}");
+    }
+    let at_the_limits = Config { secrets: vec![vec![1]; 8], nonce_keys: vec![[1; 32]; 4], ..lab::config() };
+    assert!(Server::new(at_the_limits, now).is_ok());
 }
