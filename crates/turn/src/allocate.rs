@@ -46,6 +46,7 @@ impl Wish {
         if has(Attribute::DONT_FRAGMENT) && !settings.dont_fragment {
             return Err(Refusal::Unknown(Unknown::of(Attribute::DONT_FRAGMENT)));
         }
+        message.get_array::<0>(Attribute::DONT_FRAGMENT)?;
         let even = message.get(Attribute::EVEN_PORT);
         let (requested, additional) =
             (has(Attribute::REQUESTED_ADDRESS_FAMILY), has(Attribute::ADDITIONAL_ADDRESS_FAMILY));

@@ -98,7 +98,7 @@ impl Server {
         }
         let is_own = self.peers.is_own(peer.ip());
         let other = if is_own { self.allocations.at_relayed(peer) } else { None };
-        if is_own && other.is_none() && !self.peers.is_service(peer) {
+        if is_own && other.is_none() && !self.peers.is_reached(peer) {
             return Err(DropReason::OwnAddress);
         }
         let usage = &mut self.allocations[key].usage;

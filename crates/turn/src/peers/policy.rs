@@ -1,4 +1,5 @@
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 
 use super::Prefix;
 use super::embedded::embedded;
@@ -25,6 +26,10 @@ pub struct PeerPolicy {
     /// Sockets that clients may reach though they are near: the media server beside this one. Nothing else at their
     /// addresses can be.
     pub services: Vec<SocketAddr>,
+    /// Ports of this host's addresses at which other servers of one program, one for each thread, have their relays. What
+    /// clients send there is handed back as if it were far away, and the caller looks whether a relay has that port. None by
+    /// default.
+    pub siblings: Option<RangeInclusive<u16>>,
 }
 
 /// Special-purpose IPv4 addresses that are not public, and one that looks so: Azure's metadata.
@@ -96,6 +101,11 @@ impl Peers {
 
     pub(crate) fn is_service(&self, peer: SocketAddr) -> bool {
         self.policy.services.contains(&peer)
+    }
+
+    /// Whether datagrams to an address of this host, where no relay of this server is, go out all the same.
+    pub(crate) fn is_reached(&self, peer: SocketAddr) -> bool {
+        self.policy.siblings.as_ref().is_some_and(|ports| ports.contains(&peer.port())) || self.is_service(peer)
     }
 
     /// Whether there may be a permission for an address.

@@ -364,6 +364,24 @@ fn listeners_and_neighbours_are_no_peers() {
     assert_eq!(lab.send(client.address, &channel_data(0x4003, b"x")).relay().to, at("8.8.4.4:9000"));
 }
 
+#[test]
+fn relays_of_other_threads_are_reached_through_the_caller() {
+    let mut lab = Lab::with(|config| config.peers.siblings = Some(60_000..=60_009));
+    let (mut client, _) = relayed(&mut lab);
+    for (number, port, reached) in [(0x4001, 59_999, false), (0x4002, 60_000, true), (0x4003, 60_010, false)] {
+        let peer = format!("{RELAY}:{port}");
+        assert_eq!(client.bind(&mut lab, number, &peer).code(), 0);
+        let sent = lab.send(client.address, &channel_data(number, b"x"));
+        if reached {
+            assert_eq!(sent.relay().to, at(&peer));
+        } else {
+            assert_eq!(sent, dropped(DropReason::OwnAddress), "{port}");
+        }
+    }
+    // They are no way to what else is near.
+    assert_eq!(client.bind(&mut lab, 0x4004, "127.0.0.1:60000").code(), 403);
+}
+
 // The trap: a listener on all addresses does not know which they are.
 #[test]
 fn an_address_that_clients_come_in_by_is_the_servers() {
