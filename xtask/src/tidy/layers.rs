@@ -8,6 +8,8 @@ pub(crate) enum Layer {
     Machines,
     Peer,
     Engine,
+    /// A part of the server that is of use alone.
+    Part,
     Server,
     /// The laboratory: knows `wire` only; the tests of all may use it.
     Laboratory,
@@ -28,6 +30,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("plenary-recorder", Layer::Machines),
     ("plenary-transport", Layer::Peer),
     ("plenary-sfu-core", Layer::Engine),
+    ("plenary-relay", Layer::Part),
     ("plenary-server", Layer::Server),
     ("plenary-netsim", Layer::Laboratory),
 ];

@@ -1,0 +1,244 @@
+//! A connection, of a client or of a peer: what comes in pieces, and what the other side has not taken yet.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use arrayvec::ArrayVec;
+use plenary_turn::RequestId;
+use plenary_wire::FlowId;
+
+use crate::message::{Message, PARTS_MAX};
+use crate::poller::Interest;
+
+/// What a client has not taken, beside what the kernel keeps: some tenths of a second of pictures. Datagrams that find no room
+/// are lost, as they would be in a router.
+pub(crate) const UNREAD_MAX: usize = 128 << 10;
+
+/// What one side of a relayed connection has not taken, before no more is read from the other (RFC 6062).
+const JOINED_UNREAD_MAX: usize = 64 << 10;
+
+/// Messages of one write.
+const MESSAGES_MAX: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    pub(crate) role: Role,
+    /// What the server could not use yet: less than a message.
+    pub(crate) received: Vec<u8>,
+    unread: VecDeque<u8>,
+    /// The other side has sent all that it will.
+    pub(crate) is_ended: bool,
+    interest: Interest,
+}
+
+/// Whose a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A client's, which speaks TURN.
+    Client,
+    /// It is being opened to a peer.
+    Opening(RequestId),
+    /// A peer's: nothing is read from it until it is joined.
+    Peer,
+    /// All that is read from it goes to the other one.
+    Joined(FlowId),
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream, role: Role) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        // Each write is of whole messages, and none waits for more.
+        stream.set_nodelay(true)?;
+        let mut connection = Self {
+            stream,
+            role,
+            received: Vec::new(),
+            unread: VecDeque::new(),
+            is_ended: false,
+            interest: Interest::NONE,
+        };
+        connection.interest = connection.wanted(false);
+        Ok(connection)
+    }
+
+    /// What it is watched for.
+    pub(crate) const fn interest(&self) -> Interest {
+        self.interest
+    }
+
+    /// What it is to be watched for from now on, if that has changed. Nothing is read while the other side `is_full`.
+    pub(crate) fn change_interest(&mut self, is_full: bool) -> Option<Interest> {
+        let wanted = self.wanted(is_full);
+        let has_changed = wanted != self.interest;
+        self.interest = wanted;
+        has_changed.then_some(wanted)
+    }
+
+    fn wanted(&self, is_full: bool) -> Interest {
+        match self.role {
+            Role::Opening(_) => Interest::WRITES,
+            Role::Peer => Interest::NONE,
+            Role::Client | Role::Joined(_) => {
+                Interest { reads: !is_full && !self.is_ended, writes: !self.unread.is_empty() }
+            }
+        }
+    }
+
+    /// Whether no more is to be read that would have to be written here.
+    pub(crate) fn is_full(&self) -> bool {
+        self.unread.len() >= JOINED_UNREAD_MAX
+    }
+
+    /// Bytes that wait to be taken.
+    pub(crate) fn unread(&self) -> usize {
+        self.unread.len()
+    }
+
+    /// Reads what there is, as much as fits. 0 is the end; nothing yet is `WouldBlock`.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
+    }
+
+    /// Sends messages, each whole or not at all; says how many are lost. No more than `room` may wait beside what does.
+    pub(crate) fn send(&mut self, messages: &[Message<'_>], room: usize) -> u64 {
+        let mut lost = 0;
+        for messages in messages.chunks(MESSAGES_MAX) {
+            let mut left = if self.unread.is_empty() { self.write_now(messages) } else { 0 };
+            for message in messages {
+                let written = left.min(message.len());
+                left -= written;
+                let waits = message.len() - written;
+                // What has begun must be ended.
+                let fits = written > 0 || self.unread.len() + waits <= UNREAD_MAX.min(room);
+                if fits {
+                    message.write_from(written, |bytes| self.unread.extend(bytes));
+                } else {
+                    lost += 1;
+                }
+            }
+        }
+        lost
+    }
+
+    /// How many bytes leave at once.
+    fn write_now(&mut self, messages: &[Message<'_>]) -> usize {
+        let slices: ArrayVec<IoSlice<'_>, { MESSAGES_MAX * PARTS_MAX }> =
+            messages.iter().flat_map(Message::slices).collect();
+        // A failure shows again when it is read.
+        self.stream.write_vectored(&slices).unwrap_or(0)
+    }
+
+    /// Takes bytes that must not be lost: nothing is to be read for it while it [is full](Self::is_full).
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.unread.extend(bytes);
+        self.flush();
+    }
+
+    /// Writes what waits, as much as there is room for.
+    pub(crate) fn flush(&mut self) {
+        while !self.unread.is_empty() {
+            let (first, second) = self.unread.as_slices();
+            match self.stream.write_vectored(&[IoSlice::new(first), IoSlice::new(second)]) {
+                Ok(0) => break,
+                Ok(count) => drop(self.unread.drain(..count)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // A failure shows again when it is read; nobody takes this any more.
+                Err(_) => self.unread.clear(),
+            }
+        }
+        if self.unread.is_empty() {
+            self.unread = VecDeque::new();
+        }
+    }
+
+    /// Whether it is open, once the kernel says that there is room to write.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.stream.take_error(), Ok(None))
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn pair() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (Connection::new(listener.accept().unwrap().0, Role::Client).unwrap(), other)
+    }
+
+    #[test]
+    fn who_does_not_read_loses_whole_messages_and_no_more_than_that() {
+        let (mut connection, mut other) = pair();
+        let to = other.local_addr().unwrap();
+        let (head, padding) = ([0; 4], [0; 2]);
+        let mut sent = Vec::new();
+        for number in 1..20_000_u32 {
+            let body = [number.to_be_bytes(); 250].concat();
+            let (one, two) = (&body[..998], &body[..1000]);
+            let messages = [Message::of_parts(to, [&head, one, &padding]), Message::of_parts(to, [&[], two, &[]])];
+            let lost = connection.send(&messages, usize::MAX);
+            assert!(connection.unread() <= UNREAD_MAX + 2000);
+            sent.push(2 - lost);
+        }
+        assert!(sent.contains(&0), "it is full at some time");
+        let all: u64 = sent.iter().sum();
+        other.set_nonblocking(true).unwrap();
+        let (mut bytes, mut buffer) = (Vec::new(), [0; 65_536]);
+        while connection.unread() > 0 || other.peek(&mut buffer).is_ok() {
+            while let Ok(count) = other.read(&mut buffer) {
+                bytes.extend_from_slice(&buffer[..count]);
+            }
+            connection.flush();
+        }
+        // Each message is there, whole, in order.
+        let mut at = 0;
+        for _ in 0..all {
+            let is_first = bytes[at..at + 4] == head;
+            let start = if is_first { at + 4 } else { at };
+            let number: [u8; 4] = bytes[start..start + 4].try_into().unwrap();
+            let body = [number; 250].concat();
+            let length = if is_first { 998 } else { 1000 };
+            assert!(bytes[start..start + length] == body[..length], "a message is broken");
+            at = start + length + if is_first { 2 } else { 0 };
+        }
+        assert_eq!(at, bytes.len());
+    }
+
+    #[test]
+    fn all_connections_have_no_more_room_than_there_is() {
+        let (mut connection, other) = pair();
+        let to = other.local_addr().unwrap();
+        while connection.send(&[Message::plain(to, &[1; 1000])], 10_000) == 0 {}
+        assert!((9_000..=10_000).contains(&connection.unread()), "{}", connection.unread());
+    }
+
+    #[test]
+    fn it_is_watched_for_what_it_waits_for() {
+        let (mut connection, _other) = pair();
+        assert_eq!(connection.interest(), Interest::READS);
+        assert_eq!(connection.change_interest(true), Some(Interest::NONE), "the other side is full");
+        assert_eq!(connection.change_interest(true), None);
+        connection.role = Role::Peer;
+        assert_eq!(connection.change_interest(false), None);
+        while !connection.is_full() {
+            connection.write(&[0; 10_000]);
+        }
+        connection.role = Role::Joined(FlowId(1));
+        assert_eq!(connection.change_interest(false), Some(Interest { reads: true, writes: true }));
+        connection.is_ended = true;
+        assert_eq!(connection.change_interest(false), Some(Interest::WRITES));
+    }
+}

@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+mod buffers;
+mod chance;
+mod config;
+mod connection;
+mod counters;
+mod flows;
+mod icmp;
+mod load;
+mod message;
+mod own;
+mod poller;
+mod ports;
+mod relay;
+mod send;
+mod sockets;
+mod streams;
+mod udp;
+mod ways;
+mod worker;
+
+pub use config::{Config, RelayAddress, StartError, THREADS_MAX};
+pub use relay::Relay;

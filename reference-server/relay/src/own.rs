@@ -1,0 +1,97 @@
+//! Addresses of this host as clients know them, and as its sockets do.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::config::RelayAddress;
+use crate::ports::Bound;
+
+/// What clients may reach on this host: relays of all threads, and the services that the policy names.
+#[derive(Clone, Debug)]
+pub(crate) struct Own {
+    addresses: Vec<Address>,
+    services: Vec<SocketAddr>,
+    bound: Bound,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Address {
+    told: IpAddr,
+    /// How the host reaches itself: behind a NAT what is told leads elsewhere.
+    near: IpAddr,
+}
+
+impl Own {
+    pub(crate) fn new(relays: &[RelayAddress], services: Vec<SocketAddr>, bound: Bound) -> Self {
+        let address = |relay: &RelayAddress| Address {
+            told: relay.told,
+            near: match relay.bind {
+                IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+                ip => ip,
+            },
+        };
+        Self { addresses: relays.iter().map(address).collect(), services, bound }
+    }
+
+    /// Where to send what is for an address; `None` if it is of this host, and nobody is there that a client may reach.
+    pub(crate) fn way_to(&self, to: SocketAddr) -> Option<SocketAddr> {
+        match self.addresses.iter().find(|address| address.told == to.ip()) {
+            None => Some(to),
+            Some(address) if self.is_reached(to) => Some(SocketAddr::new(address.near, to.port())),
+            Some(_) => None,
+        }
+    }
+
+    /// Who has sent what came in from an address.
+    pub(crate) fn told(&self, from: SocketAddr) -> SocketAddr {
+        match self.addresses.iter().find(|address| address.near == from.ip()) {
+            Some(address) => {
+                let told = SocketAddr::new(address.told, from.port());
+                if self.is_reached(told) { told } else { from }
+            }
+            None => from,
+        }
+    }
+
+    fn is_reached(&self, told: SocketAddr) -> bool {
+        self.bound.contains(told.port()) || self.services.contains(&told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use plenary_turn::PortWish;
+
+    use super::*;
+    use crate::ports::Ports;
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_near_is_reached_without_the_nat_and_nothing_else_is() {
+        let bound = Bound::default();
+        let mut ports = Ports::new(50_000..=50_001, 0, 1, bound.clone()).unwrap();
+        let port = ports.take(PortWish::Any, Instant::now()).unwrap().unwrap();
+        let other = 100_001 - u32::from(port);
+        for (bind, near) in [("0.0.0.0", "127.0.0.1"), ("10.0.0.1", "10.0.0.1"), ("198.51.100.1", "198.51.100.1")] {
+            let relay = RelayAddress { bind: bind.parse().unwrap(), told: "198.51.100.1".parse().unwrap() };
+            let own = Own::new(&[relay], vec![at("198.51.100.1:9000")], bound.clone());
+            for port in [port, 9000] {
+                let told = at(&format!("198.51.100.1:{port}"));
+                assert_eq!(own.way_to(told), Some(at(&format!("{near}:{port}"))), "{bind}");
+                assert_eq!(own.told(at(&format!("{near}:{port}"))), told, "{bind}");
+            }
+            for port in [other, 22] {
+                assert_eq!(own.way_to(at(&format!("198.51.100.1:{port}"))), None, "{bind}");
+                let stranger = at(&format!("{near}:{port}"));
+                assert_eq!(own.told(stranger), stranger, "{bind}");
+            }
+            assert_eq!(own.way_to(at("8.8.8.8:22")), Some(at("8.8.8.8:22")));
+            assert_eq!(own.told(at("8.8.8.8:22")), at("8.8.8.8:22"));
+        }
+    }
+}

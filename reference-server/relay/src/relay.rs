@@ -1,0 +1,292 @@
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use plenary_turn::{Admission, Server};
+use plenary_wire::FlowId;
+use rustix::net::{SocketType, bind, listen};
+
+use crate::buffers::Buffers;
+use crate::chance::draw;
+use crate::config::{Config, StartError};
+use crate::counters::{self, Counters, Events};
+use crate::flows::Flow;
+use crate::load::Load;
+use crate::own::Own;
+use crate::poller::{Poller, Waker};
+use crate::ports::{Bound, Ports};
+use crate::streams::READ_BYTES;
+use crate::udp::{Kind, Udp, open};
+use crate::ways::Ways;
+use crate::worker::{Command, Place, Worker};
+
+/// Connections that wait to be accepted: with 128, which is usual, others of a crowd that comes at once wait a second.
+const BACKLOG: i32 = 1024;
+
+/// How often a port is drawn that is to be free for datagrams and connections.
+const TRIES: usize = 16;
+
+/// A relay that runs, until it is stopped or dropped.
+#[derive(Debug)]
+pub struct Relay {
+    threads: Vec<Thread>,
+    listeners: Vec<SocketAddr>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    commands: Sender<Command>,
+    waker: Waker,
+    counters: Arc<Counters>,
+    ended: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Relay {
+    /// Binds all sockets, and starts a thread for each core.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] says which value is wrong, or what the system refused.
+    pub fn start(mut config: Config) -> Result<Self, StartError> {
+        config.check()?;
+        let threads = config.threads();
+        fill_in(&mut config, threads)?;
+        let listeners = listeners(&config.listen, threads)?;
+        let told = |listener: &Listener| {
+            SocketAddr::new(config.told.unwrap_or_else(|| listener.address.ip()), listener.address.port())
+        };
+        let told = listeners.iter().map(told).collect();
+        let bound = Bound::default();
+        let mut sockets: Vec<Vec<Sockets>> = (0..threads).map(|_| Vec::new()).collect();
+        for listener in listeners {
+            sockets.iter_mut().zip(listener.sockets).for_each(|(of_thread, socket)| of_thread.push(socket));
+        }
+        let threads = sockets.into_iter().enumerate().map(|(index, sockets)| {
+            let shares = Shares { index, threads, bound: bound.clone() };
+            Thread::start(&config, &shares, sockets)
+        });
+        Ok(Self { threads: threads.collect::<Result<_, _>>()?, listeners: told })
+    }
+
+    /// Where clients come in by UDP and by TCP, as they are told.
+    #[must_use]
+    pub fn listeners(&self) -> &[SocketAddr] {
+        &self.listeners
+    }
+
+    /// Whether new allocations are made, as long as the threads are not too busy for them. They are at first.
+    pub fn set_admission(&self, admission: Admission) {
+        self.tell(|| Command::Admission(admission));
+    }
+
+    /// Replaces the secrets of time-limited names.
+    pub fn set_secrets(&self, secrets: &[Vec<u8>]) {
+        self.tell(|| Command::Secrets(secrets.to_vec()));
+    }
+
+    /// Replaces the keys of nonces, as [`plenary_turn::Server::set_nonce_keys`] does.
+    ///
+    /// # Errors
+    ///
+    /// There are none, or more than 4.
+    pub fn set_nonce_keys(&self, keys: &[[u8; 32]]) -> Result<(), plenary_turn::Error> {
+        if !(1..=4).contains(&keys.len()) {
+            return Err(plenary_turn::Error::NonceKeys);
+        }
+        self.tell(|| Command::NonceKeys(keys.to_vec()));
+        Ok(())
+    }
+
+    /// Figures, in the text format of Prometheus: each of each thread.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        counters::text(self.threads.iter().map(|thread| &*thread.counters))
+    }
+
+    /// Allocations that there are.
+    #[must_use]
+    pub fn allocations(&self) -> u64 {
+        self.threads.iter().map(|thread| thread.counters.allocations()).sum()
+    }
+
+    /// How much of what it can do it does, from 0 to 1: of the threads' time, of ports and of allocations what is nearest to
+    /// its end, averaged over the threads. For autoscaling. Looked at once a second.
+    #[must_use]
+    pub fn saturation(&self) -> f64 {
+        let all: u64 = self.threads.iter().map(|thread| thread.counters.saturation()).sum();
+        all as f64 / 1000.0 / self.threads.len() as f64
+    }
+
+    /// Closes all sockets, and waits for the threads.
+    pub fn stop(&self) {
+        self.tell(|| Command::Stop);
+        for thread in &self.threads {
+            let ended = thread.ended.lock().expect("nothing panics under this lock").take();
+            if let Some(ended) = ended {
+                let _ = ended.join();
+            }
+        }
+    }
+
+    fn tell(&self, command: impl Fn() -> Command) {
+        for thread in &self.threads {
+            // A thread ends with the relay only.
+            let _ = thread.commands.send(command());
+            thread.waker.wake();
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// What is the same for all threads, and no business of who writes a configuration.
+fn fill_in(config: &mut Config, threads: usize) -> Result<(), StartError> {
+    if config.turn.tcp && threads > 1 {
+        return Err(StartError::Tcp(threads));
+    }
+    let turn = &mut config.turn;
+    turn.mobility &= threads == 1;
+    turn.dont_fragment = true;
+    turn.ipv4 = config.relays.iter().any(|relay| relay.bind.is_ipv4());
+    turn.ipv6 = config.relays.iter().any(|relay| relay.bind.is_ipv6());
+    turn.allocations_max = turn.allocations_max.div_ceil(threads as u32);
+    turn.flows_max = turn.flows_max.div_ceil(threads as u32);
+    if turn.nonce_keys.is_empty() {
+        turn.nonce_keys = vec![draw()?];
+    }
+    // What listens on all addresses does not know which they are.
+    turn.peers.own.extend(config.relays.iter().flat_map(|relay| [relay.bind, relay.told]));
+    turn.peers.own.extend(config.told);
+    turn.peers.own.extend(addresses()?);
+    turn.peers.siblings = (threads > 1).then(|| config.ports.clone());
+    Ok(())
+}
+
+/// The addresses of this host.
+fn addresses() -> io::Result<Vec<IpAddr>> {
+    let all = nix::ifaddrs::getifaddrs()?;
+    Ok(all
+        .filter_map(|interface| {
+            let address = interface.address?;
+            let v4 = address.as_sockaddr_in().map(|it| IpAddr::V4(it.ip()));
+            v4.or_else(|| address.as_sockaddr_in6().map(|it| IpAddr::V6(it.ip())))
+        })
+        .collect())
+}
+
+/// An address that is listened at, by each thread.
+struct Listener {
+    address: SocketAddr,
+    sockets: Vec<Sockets>,
+}
+
+struct Sockets {
+    datagrams: Udp,
+    clients: TcpListener,
+}
+
+fn listeners(addresses: &[SocketAddr], threads: usize) -> Result<Vec<Listener>, StartError> {
+    let listen = |address: &SocketAddr| {
+        let mut listener = listener(*address, threads);
+        // A port that is free for datagrams may not be so for connections.
+        for _ in 1..TRIES {
+            if address.port() != 0 || listener.is_ok() {
+                break;
+            }
+            listener = self::listener(*address, threads);
+        }
+        listener.map_err(|error| StartError::Listen(*address, error))
+    };
+    addresses.iter().map(listen).collect()
+}
+
+fn listener(address: SocketAddr, threads: usize) -> io::Result<Listener> {
+    // Whether others have it already: those of the threads may.
+    let is_free = |address| -> io::Result<()> {
+        drop(std::net::UdpSocket::bind(address)?);
+        drop(TcpListener::bind(address)?);
+        Ok(())
+    };
+    is_free(address)?;
+    let first = Udp::bind(address, Kind::Listener)?;
+    let address = first.local;
+    let mut datagrams = vec![first];
+    for _ in 1..threads {
+        datagrams.push(Udp::bind(address, Kind::Listener)?);
+    }
+    let sockets = datagrams.into_iter().map(|datagrams| Ok(Sockets { datagrams, clients: clients(address)? }));
+    Ok(Listener { address, sockets: sockets.collect::<io::Result<_>>()? })
+}
+
+fn clients(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = open(address, SocketType::STREAM, true)?;
+    bind(&socket, &address)?;
+    listen(&socket, BACKLOG)?;
+    Ok(TcpListener::from(socket))
+}
+
+/// Which part of all is a thread's.
+struct Shares {
+    index: usize,
+    threads: usize,
+    bound: Bound,
+}
+
+impl Thread {
+    fn start(config: &Config, shares: &Shares, sockets: Vec<Sockets>) -> Result<Self, StartError> {
+        let now = Instant::now();
+        let mut turn = config.turn.clone();
+        turn.entropy = draw()?;
+        turn.unix_time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let allocations_max = turn.allocations_max.into();
+        let own = Own::new(&config.relays, turn.peers.services.clone(), shares.bound.clone());
+        let mut server = Server::new(turn, now)?;
+        let poller = Poller::new()?;
+        let waker = poller.waker();
+        let mut ways = Ways::new(poller, own);
+        for Sockets { datagrams, clients } in sockets {
+            let local = datagrams.local;
+            let flow = add(&mut ways, Flow::Datagrams(datagrams))?;
+            server.listen(flow, local).map_err(io::Error::other)?;
+            add(&mut ways, Flow::Clients(clients))?;
+        }
+        let place = |address: &crate::RelayAddress| {
+            let ports = Ports::new(config.ports.clone(), shares.index, shares.threads, shares.bound.clone());
+            ports.map(|ports| Place { address: *address, ports })
+        };
+        let places = config.relays.iter().map(place).collect::<io::Result<_>>()?;
+        let (commands, waiting) = channel();
+        let counters = Arc::new(Counters::default());
+        let worker = Worker {
+            server,
+            ways,
+            places,
+            buffers: Some(Buffers::new()),
+            stream_buffer: vec![0; READ_BYTES],
+            commands: waiting,
+            counters: Arc::clone(&counters),
+            events: Events { admits: true, ..Events::default() },
+            load: Load::new(now),
+            allocations_max,
+            admission: Admission::Open,
+            answers: Vec::new(),
+            out: Vec::new(),
+            accept_at: None,
+            is_stopped: false,
+        };
+        let thread = std::thread::Builder::new().name(format!("turn {}", shares.index));
+        let ended = thread.spawn(move || worker.run())?;
+        Ok(Self { commands, waker, counters, ended: Mutex::new(Some(ended)) })
+    }
+}
+
+fn add(ways: &mut Ways, flow: Flow) -> io::Result<FlowId> {
+    ways.add(flow).ok_or_else(|| io::Error::other("a listener can't be watched"))
+}

@@ -1,0 +1,234 @@
+//! Connections of clients, and of peers (RFC 6062).
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use plenary_turn::{Carries, ConnectError, FiveTuple, Handled, Streamed};
+use plenary_wire::FlowId;
+
+use crate::connection::{Connection, Role};
+use crate::flows::Flow;
+use crate::poller::{Interest, Ready};
+use crate::ways::Batch;
+use crate::worker::Worker;
+
+/// Connections that are accepted at once; the others have their turn in the next.
+const ACCEPTS: usize = 32;
+
+/// How long it waits if the system has no room for another connection.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// The longest message of a client, and what is read behind it at once.
+pub(crate) const READ_BYTES: usize = 65_556 + 65_536;
+
+/// What is taken at once from one of two that are joined.
+const CARRIED_BYTES: usize = 32 << 10;
+
+impl Worker {
+    /// Takes clients that connect.
+    pub(crate) fn accept(&mut self, listener: FlowId, now: Instant) {
+        for _ in 0..ACCEPTS {
+            let Some(Flow::Clients(socket)) = self.ways.flows.get(listener) else { return };
+            let Some((stream, remote)) = self.accepted(socket.accept(), now) else { return };
+            let Some((flow, local)) = self.connected(stream, Role::Client) else { continue };
+            let tuple = FiveTuple { flow, local, remote };
+            if self.server.handle_accepted(tuple, Carries::Stream, now).is_err() {
+                self.events.accept_errors += 1;
+                self.ways.close(flow);
+            }
+        }
+    }
+
+    /// Takes peers that connect to an allocation.
+    pub(crate) fn accept_peers(&mut self, listener: FlowId, now: Instant) {
+        for _ in 0..ACCEPTS {
+            let Some(Flow::Peers(socket)) = self.ways.flows.get(listener) else { return };
+            let Some((stream, peer)) = self.accepted(socket.accept(), now) else { return };
+            let Some((flow, _)) = self.connected(stream, Role::Peer) else { continue };
+            let peer = self.ways.own().told(peer);
+            let _ = self.server.handle_peer_accepted(listener, flow, peer, now);
+            self.drain(now);
+        }
+    }
+
+    fn accepted(
+        &mut self,
+        accepted: io::Result<(TcpStream, SocketAddr)>,
+        now: Instant,
+    ) -> Option<(TcpStream, SocketAddr)> {
+        match accepted {
+            Ok(accepted) => return Some(accepted),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // Of one that has gone already: others may wait.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => self.events.accept_errors += 1,
+            Err(_) => {
+                self.events.accept_errors += 1;
+                self.accept_at = Some(now + RETRY_AFTER);
+                self.watch_listeners(Interest::NONE);
+            }
+        }
+        None
+    }
+
+    /// Looks at those again who want to connect, if it is time.
+    pub(crate) fn accept_again(&mut self, now: Instant) {
+        if self.accept_at.is_some_and(|at| now >= at) {
+            self.accept_at = None;
+            self.watch_listeners(Interest::READS);
+        }
+    }
+
+    fn watch_listeners(&self, interest: Interest) {
+        let watch = |flow: FlowId, listener: &TcpListener| {
+            let watched = self.ways.poller.modify(listener, flow, interest);
+            watched.expect("a socket that is watched can be watched for something else");
+        };
+        self.ways.flows.listeners().for_each(|(flow, listener)| watch(flow, listener));
+    }
+
+    fn connected(&mut self, stream: TcpStream, role: Role) -> Option<(FlowId, SocketAddr)> {
+        let local = stream.local_addr();
+        let connection = Connection::new(stream, role);
+        let connection = connection.and_then(|connection| local.map(|local| (connection, local)));
+        let added = connection.ok().and_then(|(connection, local)| {
+            self.ways.add(Flow::Connection(Box::new(connection))).map(|flow| (flow, local))
+        });
+        self.events.accept_errors += u64::from(added.is_none());
+        added
+    }
+
+    /// Something can be read or written, or it has ended.
+    pub(crate) fn connection_is_ready(&mut self, ready: Ready, now: Instant) {
+        let flow = ready.flow;
+        let Some(connection) = self.ways.flows.connection(flow) else { return };
+        match connection.role {
+            Role::Opening(request) => {
+                let answer = if connection.is_open() { Ok(flow) } else { Err(ConnectError) };
+                connection.role = Role::Peer;
+                if answer.is_err() {
+                    self.ways.close(flow);
+                } else {
+                    self.ways.watch(flow);
+                }
+                let _ = self.server.handle_connected(request, answer, now);
+                self.drain(now);
+            }
+            // Nothing else is watched for.
+            Role::Peer => self.ended(flow, now),
+            Role::Client => {
+                if ready.writes {
+                    self.ways.flush(flow);
+                }
+                if ready.reads {
+                    self.read(flow, now);
+                }
+            }
+            Role::Joined(other) => {
+                if ready.writes {
+                    self.ways.flush(flow);
+                    self.end_if_carried(other, flow, now);
+                }
+                if ready.reads {
+                    self.carry(flow, other, now);
+                }
+            }
+        }
+    }
+
+    /// Takes in what a client has sent.
+    fn read(&mut self, flow: FlowId, now: Instant) {
+        let Some(connection) = self.ways.flows.connection(flow) else { return };
+        let mut buffer = std::mem::take(&mut self.stream_buffer);
+        let kept = connection.received.len();
+        buffer[..kept].copy_from_slice(&connection.received);
+        let read = connection.read(&mut buffer[kept..]);
+        match read {
+            Ok(count) if count > 0 => {
+                connection.received = Vec::new();
+                self.take_stream(flow, &buffer[..kept + count], now);
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Ok(_) | Err(_) => self.ended(flow, now),
+        }
+        self.stream_buffer = buffer;
+    }
+
+    /// Takes in the messages that these bytes begin with, and keeps the rest.
+    fn take_stream(&mut self, flow: FlowId, bytes: &[u8], now: Instant) {
+        let mut batch = Batch::new();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let Streamed { used, handled } = self.server.handle_stream(flow, rest, now);
+            rest = &rest[used..];
+            if let Handled::Relay(relay) = handled {
+                batch.push(relay);
+                if batch.is_full() {
+                    self.ways.relay(&mut batch);
+                }
+                continue;
+            }
+            // A request may end the stream, or join it with another.
+            self.ways.relay(&mut batch);
+            self.drain(now);
+            let role = self.ways.flows.connection(flow).map(|connection| connection.role);
+            match role {
+                Some(Role::Client) if used > 0 => {}
+                Some(Role::Joined(other)) => {
+                    self.ways.carry(other, rest);
+                    return;
+                }
+                _ => break,
+            }
+        }
+        self.ways.relay(&mut batch);
+        if let Some(connection) = self.ways.flows.connection(flow) {
+            connection.received = rest.to_vec();
+        }
+    }
+
+    /// From now on all that one of them sends goes to the other.
+    pub(crate) fn join(&mut self, client: FlowId, peer: FlowId, now: Instant) {
+        for (one, other) in [(client, peer), (peer, client)] {
+            let Some(connection) = self.ways.flows.connection(one) else {
+                // It has ended meanwhile.
+                self.server.handle_closed(one);
+                return self.drain(now);
+            };
+            connection.role = Role::Joined(other);
+        }
+        self.ways.watch(client);
+    }
+
+    /// Takes what one has sent to the other.
+    fn carry(&mut self, from: FlowId, to: FlowId, now: Instant) {
+        let Some(connection) = self.ways.flows.connection(from) else { return };
+        let mut buffer = std::mem::take(&mut self.stream_buffer);
+        match connection.read(&mut buffer[..CARRIED_BYTES]) {
+            Ok(0) => {
+                connection.is_ended = true;
+                self.ways.watch(from);
+                self.end_if_carried(from, to, now);
+            }
+            Ok(count) => self.ways.carry(to, &buffer[..count]),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(_) => self.ended(from, now),
+        }
+        self.stream_buffer = buffer;
+    }
+
+    /// Ends a connection that has ended, once the other one has taken all that it has sent.
+    fn end_if_carried(&mut self, ended: FlowId, other: FlowId, now: Instant) {
+        let is_ended = self.ways.flows.connection(ended).is_some_and(|connection| connection.is_ended);
+        let is_carried = self.ways.flows.connection(other).is_none_or(|connection| connection.unread() == 0);
+        if is_ended && is_carried {
+            self.ended(ended, now);
+        }
+    }
+
+    fn ended(&mut self, flow: FlowId, now: Instant) {
+        self.server.handle_closed(flow);
+        self.ways.close(flow);
+        self.drain(now);
+    }
+}
