@@ -1,0 +1,85 @@
+#![doc = include_str!("../README.md")]
+
+mod options;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use clap::Parser;
+use plenary_relay::Relay;
+use plenary_turn::Admission;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use options::Options;
+
+/// How long a server that is asked to end waits for its allocations: they are refreshed within it.
+const DRAIN_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run(Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("plenary-turn-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    allow_files();
+    let metrics = match options.metrics {
+        Some(address) => Some(TcpListener::bind(address).await.map_err(|error| format!("metrics {address}: {error}"))?),
+        None => None,
+    };
+    let relay = Arc::new(Relay::start(options.config()?)?);
+    for address in relay.listeners() {
+        println!("turn:{address}?transport=udp");
+        println!("turn:{address}?transport=tcp");
+    }
+    if let Some(listener) = metrics {
+        println!("http://{}/metrics", listener.local_addr()?);
+        tokio::spawn(serve_metrics(listener, Arc::clone(&relay)));
+    }
+    let (mut end, mut drain) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = end.recv() => {}
+        _ = drain.recv() => drained(&relay, &mut end, &mut drain).await,
+    }
+    relay.stop();
+    Ok(())
+}
+
+/// Takes no new allocations, and waits until those that there are have ended, or a second signal comes.
+async fn drained(relay: &Relay, end: &mut Signal, drain: &mut Signal) {
+    relay.set_admission(Admission::Closed);
+    let empty = async {
+        while relay.allocations() > 0 {
+            tokio::time::sleep(DRAIN_EVERY).await;
+        }
+    };
+    tokio::select! {
+        () = empty => {}
+        _ = end.recv() => {}
+        _ = drain.recv() => {}
+    }
+}
+
+async fn serve_metrics(listener: TcpListener, relay: Arc<Relay>) {
+    let metrics = async move || ([("content-type", "text/plain; version=0.0.4")], relay.metrics());
+    let router = Router::new().route("/metrics", get(metrics));
+    if let Err(error) = axum::serve(listener, router).await {
+        eprintln!("metrics: {error}");
+    }
+}
+
+/// Lets the process have as many files as it is allowed: each allocation has a socket.
+fn allow_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
