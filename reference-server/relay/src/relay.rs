@@ -82,9 +82,17 @@ impl Relay {
         self.tell(|| Command::Admission(admission));
     }
 
-    /// Replaces the secrets of time-limited names.
-    pub fn set_secrets(&self, secrets: &[Vec<u8>]) {
+    /// Replaces the secrets of time-limited names, as [`plenary_turn::Server::set_secrets`] does.
+    ///
+    /// # Errors
+    ///
+    /// There are more than 8.
+    pub fn set_secrets(&self, secrets: &[Vec<u8>]) -> Result<(), plenary_turn::Error> {
+        if secrets.len() > 8 {
+            return Err(plenary_turn::Error::Secrets);
+        }
         self.tell(|| Command::Secrets(secrets.to_vec()));
+        Ok(())
     }
 
     /// Replaces the keys of nonces, as [`plenary_turn::Server::set_nonce_keys`] does.

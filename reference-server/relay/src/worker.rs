@@ -186,7 +186,10 @@ impl Worker {
                     self.admission = admission;
                     self.look_at_load();
                 }
-                Ok(Command::Secrets(secrets)) => self.server.set_secrets(secrets),
+                Ok(Command::Secrets(secrets)) => {
+                    let set = self.server.set_secrets(secrets);
+                    set.expect("their number was looked at");
+                }
                 Ok(Command::NonceKeys(keys)) => {
                     let set = self.server.set_nonce_keys(&keys);
                     set.expect("their number was looked at");
