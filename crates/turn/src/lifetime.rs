@@ -2,21 +2,21 @@
 
 use std::time::Instant;
 
-use crate::allocation::Key;
+use crate::allocation::{Allocation, Key};
 use crate::event::{Event, Released};
 use crate::server::{Server, Timer};
 
 impl Server {
     pub(crate) fn allocation_is_due(&mut self, key: Key, now: Instant) {
+        let is_due = |allocation: &Allocation| allocation.expires <= now;
+        if self.allocations.get(key).is_some_and(|it| is_due(it) && it.binding.is_some()) {
+            // The caller has not bound in time. That the answer finds no room is the same to the client. With one of two
+            // sockets it goes on.
+            self.finish_allocate(key, now).ok();
+        }
         let Some(allocation) = self.allocations.get(key) else { return };
-        if allocation.expires <= now {
-            if allocation.binding.is_some() {
-                // The caller has not bound in time. That the answer finds no room is the same to the client.
-                self.finish_allocate(key, now).ok();
-            } else {
-                self.remove(key, Some(Released::Expired));
-            }
-            return;
+        if is_due(allocation) {
+            return self.remove(key, Some(Released::Expired));
         }
         self.expire(key, now);
         let allocation = &mut self.allocations[key];

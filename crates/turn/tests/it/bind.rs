@@ -164,6 +164,12 @@ fn of_two_families_one_may_be_late() {
     let late = lab.socket(Family::V6, PortWish::Any);
     bound(&mut lab, wishes[1].0, Ok(late));
     assert_eq!(lab.closed(), [late.flow]);
+    // It ends as others do.
+    lab.pass(599);
+    assert_eq!(lab.server.allocations(), 1);
+    lab.pass(1);
+    assert_eq!((lab.server.allocations(), lab.server.poll_timeout()), (0, None));
+    assert_eq!(lab.closed(), [late.flow, socket.flow]);
 }
 
 #[test]
