@@ -56,7 +56,7 @@ impl Server {
             return Err(ErrorCode::BAD_REQUEST.into());
         }
         self.check_peer(key, peer.ip())?;
-        if self.peers.is_own(peer.ip()) && !self.peers.is_service(peer) {
+        if self.peers.is_own(peer.ip()) && !self.listens_here(key, peer) {
             return Err(ErrorCode::FORBIDDEN.into());
         }
         let reply = request.reply();
@@ -80,6 +80,12 @@ impl Server {
         self.tcp.connects.insert(connect, id);
         self.events.push_back(Event::Connect { request: connect, flow: relayed.flow, local: relayed.local, peer });
         Ok(None)
+    }
+
+    /// Whether a socket of this host is one that clients may connect to: a service, or the relay of another of them.
+    fn listens_here(&self, key: Key, peer: SocketAddr) -> bool {
+        let is_another = |other: Key| other != key && self.allocations[other].is_tcp;
+        self.peers.is_service(peer) || self.allocations.at_relayed(canonical(peer)).is_some_and(is_another)
     }
 
     fn add_connection(&mut self, key: Key, peer: SocketAddr, stage: Stage, now: Instant) -> u32 {

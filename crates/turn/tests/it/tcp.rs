@@ -186,6 +186,23 @@ fn peers_are_those_of_the_policy_and_few() {
 }
 
 #[test]
+fn relays_that_listen_reach_each_other() {
+    let mut lab = lab();
+    let (mut client, relay) = listening(&mut lab);
+    let mut other = Client::connected(&mut lab, "5.5.5.5:5002");
+    let mut relayed = |lab: &mut Lab, transport: [u8; 4]| {
+        let answer = other.ask(lab, Method::ALLOCATE, &[(TCP.0, transport.to_vec())]);
+        other = Client::connected(lab, "5.5.5.5:5003");
+        answer.address(Attribute::XOR_RELAYED_ADDRESS).unwrap().to_string()
+    };
+    let (listens, does_not) = (relayed(&mut lab, TCP.1), relayed(&mut lab, UDP));
+    let own = lab.sockets.iter().find(|(_, flow)| **flow == relay).unwrap().0.to_string();
+    assert!(connect(&mut lab, &mut client, &listens).is_ok(), "{listens}");
+    assert_eq!(connect(&mut lab, &mut client, &does_not), Err(403), "it is of datagrams");
+    assert_eq!(connect(&mut lab, &mut client, &own), Err(403), "it is the client's own");
+}
+
+#[test]
 fn an_allocation_of_connections_is_asked_for_as_the_rfc_says() {
     let transport = (TCP.0, TCP.1.to_vec());
     let mut off = Lab::new();
