@@ -1,6 +1,7 @@
 //! Who is a user, and what proves it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -141,13 +142,45 @@ fn split(username: &[u8]) -> Option<(u64, &[u8])> {
     Some((expiry, &user[1..]))
 }
 
-/// The keys of a name whose password is base64(HMAC-SHA1(secret, name)).
+/// The keys of a name whose password comes from a secret.
 fn time_limited(secret: &[u8], username: &[u8], realm: &str) -> Keys {
+    Keys::from_password(username, realm.as_bytes(), &password(secret, username))
+}
+
+/// base64(HMAC-SHA1(secret, name)).
+fn password(secret: &[u8], username: &[u8]) -> [u8; 28] {
     let mut mac = Hmac::<Sha1>::new_from_slice(secret).expect("HMAC takes a key of any length");
     mac.update(username);
     let mut password = [0; 28];
-    let len = BASE64.encode_slice(mac.finalize().into_bytes(), &mut password).expect("20 bytes are 28 characters");
-    Keys::from_password(username, realm.as_bytes(), &password[..len])
+    BASE64.encode_slice(mac.finalize().into_bytes(), &mut password).expect("20 bytes are 28 characters");
+    password
+}
+
+/// A name that holds until a time, and its password: for a client that is to use a server which has one of
+/// [`Config::secrets`](crate::Config::secrets).
+#[derive(Clone, PartialEq, Eq)]
+pub struct TimeLimited {
+    /// `expires:user`.
+    pub username: String,
+    /// 28 characters.
+    pub password: String,
+}
+
+impl TimeLimited {
+    /// Issues them until `expires`, in time since 1970, of which the whole seconds count. Quotas are those of the `user`.
+    #[must_use]
+    pub fn new(secret: &[u8], expires: Duration, user: &str) -> Self {
+        let username = format!("{}:{user}", expires.as_secs());
+        let password = password(secret, username.as_bytes()).map(char::from).iter().collect();
+        Self { username, password }
+    }
+}
+
+/// Without the password.
+impl std::fmt::Debug for TimeLimited {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TimeLimited").field("username", &self.username).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
@@ -192,6 +225,16 @@ mod tests {
             assert!(matches!(check(name, password, 1001), Known::Wrong), "expired");
         }
         assert!(matches!(check(name, b"other", 0), Known::Wrong));
+    }
+
+    #[test]
+    fn what_is_issued_is_taken_until_its_time() {
+        let issued = TimeLimited::new(b"old", Duration::from_millis(1_000_999), "me:too");
+        assert_eq!(issued.username, "1000:me:too");
+        let check = |seconds| check(issued.username.as_bytes(), issued.password.as_bytes(), seconds);
+        assert!(matches!(check(1000), Known::Right(_)));
+        assert!(matches!(check(1001), Known::Wrong));
+        assert!(!format!("{issued:?}").contains(&issued.password));
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub use allocation::{AllocationId, Usage};
 pub use bind::{Bound, Family, PortWish};
 pub use config::{Config, User};
 pub use counters::Counters;
-pub use credentials::Keys;
+pub use credentials::{Keys, TimeLimited};
 pub use error::{BindError, ConfigError, ConnectError, DropReason, Error};
 pub use event::{Event, Identity, Released, RequestId};
 pub use handled::{Handled, Head, Relay};

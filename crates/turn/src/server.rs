@@ -129,7 +129,7 @@ impl Server {
             connected: Counts::new(),
             tcp: Connections::default(),
             tickets: Tickets::new(entropy.bytes()),
-            nonces: Nonces::new(nonce_keys, config.nonce_lifetime.as_secs() as u32),
+            nonces: Nonces::new(nonce_keys, config.nonce_lifetime.as_secs() as u32, config.secrets.is_empty()),
             peers: Peers::new(config.peers.clone()),
             quota: Quota::new(&config),
             flood: Flood::new(places, config.unauthenticated_per_second, now),
@@ -391,6 +391,7 @@ impl Server {
         if secrets.len() > SECRETS_MAX {
             return Err(Error::Secrets);
         }
+        self.nonces.set_hides_names(secrets.is_empty());
         self.credentials.set_secrets(secrets);
         Ok(())
     }

@@ -382,14 +382,13 @@ fn a_peer_that_the_server_forbids_is_told() {
     assert_eq!(world.heard(), 1, "the one that is allowed is");
 }
 
-#[test]
-fn the_two_agree_on_the_best_that_both_know() {
-    let mut lab = crate::lab::Lab::new();
+/// The request by which a client with these credentials makes an allocation.
+fn allocate_by(lab: &mut crate::lab::Lab, username: &str, password: &str) -> Vec<u8> {
     let config = plenary_turn::client::Config {
         server: at(SERVER),
         local: at("192.0.2.1:4000"),
-        username: "user".into(),
-        password: "secret".into(),
+        username: username.into(),
+        password: password.into(),
         ..Default::default()
     };
     let mut client = Client::new(config, lab.now).unwrap();
@@ -404,10 +403,29 @@ fn the_two_agree_on_the_best_that_both_know() {
         assert_eq!(client.handle_datagram(datagram, lab.now), Handled::Consumed);
     }
     assert!(client.allocated().is_some());
-    let request = Message::parse(&requests[1]).unwrap();
+    requests.remove(1)
+}
+
+#[test]
+fn the_two_agree_on_the_best_that_both_know() {
+    let mut lab = crate::lab::Lab::with(|config| config.secrets.clear());
+    let request = allocate_by(&mut lab, "user", "secret");
+    let request = Message::parse(&request).unwrap();
     assert!(request.has_integrity(Algorithm::Sha256) && !request.has_integrity(Algorithm::Sha1));
     assert_eq!(request.get(Attribute::PASSWORD_ALGORITHM), Some(&[0, 2, 0, 0][..]));
     assert!(request.get(Attribute::USERHASH).is_some() && request.get(Attribute::USERNAME).is_none());
+}
+
+// The trap: a server that was told secrets offered to hide names, and then knew nobody who did.
+#[test]
+fn a_name_that_holds_until_a_time_is_not_hidden() {
+    let mut lab = crate::lab::Lab::new();
+    let unix_time = std::time::Duration::from_secs(crate::lab::UNIX_TIME + 60);
+    let issued = plenary_turn::TimeLimited::new(b"old", unix_time, "alice");
+    let request = allocate_by(&mut lab, &issued.username, &issued.password);
+    let request = Message::parse(&request).unwrap();
+    assert!(request.has_integrity(Algorithm::Sha256));
+    assert_eq!(request.get(Attribute::USERNAME), Some(issued.username.as_bytes()));
 }
 
 /// What the server has for its client, as bytes of the stream.
