@@ -6,6 +6,7 @@ import dgram from 'node:dgram';
 import { codecs } from './codecs.mjs';
 import { goodbye } from './goodbye.mjs';
 import { enter, hasAll, observe, paint, until, watchColours } from './page.mjs';
+import { relayed } from './relays.mjs';
 import * as strangers from './strangers.mjs';
 
 /** What both browsers know first, so that only who wants it has another. */
@@ -25,6 +26,8 @@ export const CASES = [
   { name: 'three Chromium and a Firefox at 360p', needs: ['firefox'], run: four },
   { name: 'one slot, all codecs in turn', needs: ['firefox'], options: ['--codecs', ALL], run: codecs },
   { name: 'more who speak than there are slots at first', run: crowd },
+  { name: 'by relay over UDP', needs: ['firefox'], run: relayed('udp') },
+  { name: 'by relay over TCP', needs: ['firefox'], run: relayed('tcp') },
   { name: 'hostile neighbours', run: hostile },
   { name: '5 % loss and 50 ms each way', isApart: true, run: lossy },
 ];

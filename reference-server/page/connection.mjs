@@ -1,12 +1,24 @@
 // The media of a meeting: the server's offers are answered, with what this page publishes.
 
+/**
+ * The relays that may be used. With `?relay` in the page's address nothing else may be: to try them; with `?relay=udp`, `tcp` or
+ * `tls` only those that are reached by it.
+ */
+function ways(servers) {
+  const wanted = new URLSearchParams(location.search).get('relay');
+  if (wanted === null) return { iceServers: servers };
+  const by = (url) => (url.startsWith('turns:') ? 'tls' : new URLSearchParams(url.split('?')[1]).get('transport'));
+  const chosen = servers.map((server) => ({ ...server, urls: server.urls.filter((url) => !wanted || by(url) === wanted) }));
+  return { iceServers: chosen.filter(({ urls }) => urls.length > 0), iceTransportPolicy: 'relay' };
+}
+
 export class Connection {
   /** Called with the MID of each slot, and the track that is received in it. */
   onslot = () => {};
 
   constructor(signaling) {
     this.signaling = signaling;
-    this.peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+    this.peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle', ...ways(signaling.iceServers) });
     /** What is published, by MID. */
     this.publications = new Map();
     /** Those that have no MID yet, by id. */

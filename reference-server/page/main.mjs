@@ -58,7 +58,7 @@ async function enter(code) {
     announce(`The ${device} is gone.`);
     showDevices();
   });
-  history.replaceState(null, '', `/m/${code}`);
+  history.replaceState(null, '', `/m/${code}${location.search}`);
   invite(code);
   element('shown-code').textContent = code;
   show('call');

@@ -15,7 +15,8 @@ export class Signaling extends EventTarget {
     const signaling = new Signaling(socket);
     const joined = signaling.next('joined');
     signaling.send('join', { protocol: PROTOCOL, meeting, name, client: 'page', features: ['simulcast', 'layers'] });
-    signaling.session = (await joined).session;
+    const { session, ice_servers: iceServers } = await joined;
+    Object.assign(signaling, { session, iceServers });
     return signaling;
   }
 

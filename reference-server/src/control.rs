@@ -20,7 +20,9 @@ use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
 use crate::media::Media;
+use crate::protocol::IceServer;
 use crate::rate::Rate;
+use crate::turn::Turn;
 use connection::Connection;
 use directory::{Directory, DirectoryFull};
 pub(crate) use limits::Limits;
@@ -40,6 +42,7 @@ const MEETINGS_BURST: u32 = 200;
 #[derive(Debug)]
 pub(crate) struct Control {
     media: Arc<Media>,
+    turn: Option<Arc<Turn>>,
     limits: Limits,
     directory: Mutex<Directory>,
     meetings: Mutex<Rate>,
@@ -58,16 +61,22 @@ struct Counters {
 }
 
 impl Control {
-    pub(crate) fn new(media: Arc<Media>, limits: Limits) -> Self {
+    pub(crate) fn new(media: Arc<Media>, turn: Option<Arc<Turn>>, limits: Limits) -> Self {
         Self {
             directory: Mutex::new(Directory::new(media.threads())),
             media,
+            turn,
             limits,
             meetings: Mutex::new(Rate::new(MEETINGS_PER_SECOND, MEETINGS_BURST, Instant::now())),
             connections: Arc::new(Semaphore::new(limits.connections_max)),
             next_client: AtomicU64::new(0),
             counters: Counters::default(),
         }
+    }
+
+    /// The relays that a client may use.
+    fn ice_servers(&self) -> Vec<IceServer> {
+        self.turn.as_ref().map(|turn| turn.servers()).unwrap_or_default()
     }
 
     fn count(counter: &AtomicU64) {

@@ -10,8 +10,10 @@ mod protocol;
 mod rate;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -20,6 +22,7 @@ use clap::Parser;
 use control::{Control, Limits};
 use media::Media;
 use options::Options;
+use turn::Turn;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
@@ -36,13 +39,26 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let media = Arc::new(Media::start(&options.places()?, options.rules()?)?);
     let listener = control::listen(options.http).map_err(|error| format!("HTTP {}: {error}", options.http))?;
     println!("http://{}/", listener.local_addr()?);
-    println!("media at UDP {}; end with Ctrl-C", media.told());
     control::allow_files();
-    let control = Arc::new(Control::new(Arc::clone(&media), Limits::default()));
+    let turn = options.turn()?.map(|config| Turn::start(config, media.told())).transpose()?.map(Arc::new);
+    println!("media at UDP {}", list(&media.told()));
+    if let Some(turn) = &turn {
+        println!("TURN at UDP and TCP {}", list(turn.relay().listeners()));
+    }
+    println!("end with Ctrl-C");
+    let control = Arc::new(Control::new(Arc::clone(&media), turn.clone(), Limits::default()));
     tokio::select! {
         () = control::serve(listener, control) => {}
         signal = tokio::signal::ctrl_c() => signal?,
     }
     media.stop().await;
+    // Goodbyes went through it.
+    if let Some(turn) = turn {
+        turn.relay().stop();
+    }
     Ok(())
+}
+
+fn list(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -10,6 +10,7 @@ mod worker;
 
 use std::error::Error;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
@@ -46,7 +47,7 @@ struct MediaThread {
     commands: mpsc::Sender<Command>,
     waker: Waker,
     counters: Arc<Counters>,
-    told: std::net::SocketAddr,
+    told: SocketAddr,
     ended: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -69,8 +70,8 @@ impl Media {
     }
 
     /// The addresses that clients are told.
-    pub(crate) fn told(&self) -> String {
-        self.threads.iter().map(|thread| thread.told.to_string()).collect::<Vec<_>>().join(", ")
+    pub(crate) fn told(&self) -> Vec<SocketAddr> {
+        self.threads.iter().map(|thread| thread.told).collect()
     }
 
     pub(crate) fn counters(&self) -> impl Iterator<Item = &Counters> {

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::Sender;
 
 use crate::chance::draw;
 use crate::code::Code;
-use crate::protocol::{self, ClientMessage, EndReason, ErrorCode, Kind, ServerMessage};
+use crate::protocol::{self, ClientMessage, EndReason, ErrorCode, IceServer, Kind, ServerMessage};
 use crate::rate::Rate;
 
 /// Participants of one meeting unless told: each receives all others, so that the work grows by the square of those who
@@ -52,9 +52,21 @@ pub(crate) struct Rules {
 /// What the rest of the server wants of a media thread.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Join { client: ClientId, meeting: Code, name: String, features: Vec<String>, to_client: Sender<ServerMessage> },
-    Message { client: ClientId, message: ClientMessage },
-    Leave { client: ClientId },
+    Join {
+        client: ClientId,
+        meeting: Code,
+        name: String,
+        features: Vec<String>,
+        ice_servers: Vec<IceServer>,
+        to_client: Sender<ServerMessage>,
+    },
+    Message {
+        client: ClientId,
+        message: ClientMessage,
+    },
+    Leave {
+        client: ClientId,
+    },
     Stop,
 }
 
@@ -125,11 +137,11 @@ impl Meetings {
 
     pub(crate) fn handle_command(&mut self, command: Command, sfu: &mut Sfu, now: Instant) {
         match command {
-            Command::Join { client, meeting, name, features, to_client } => {
+            Command::Join { client, meeting, name, features, ice_servers, to_client } => {
                 let joined = self.join(client, meeting, name, to_client.clone(), (sfu, now));
                 // It is a new queue, and has room.
                 let _ = to_client.try_send(match joined {
-                    Ok(session) => welcome(session, features),
+                    Ok(session) => welcome(session, features, ice_servers),
                     Err(error) => ServerMessage::error(code_of(error), "join", &error),
                 });
                 if joined.is_ok() {
@@ -350,13 +362,14 @@ fn presentable(name: &str) -> String {
     if name.chars().any(is_seen) { name } else { String::new() }
 }
 
-fn welcome(session: SessionId, features: Vec<String>) -> ServerMessage {
+fn welcome(session: SessionId, features: Vec<String>, ice_servers: Vec<IceServer>) -> ServerMessage {
     let resume = u128::from_ne_bytes(draw());
     ServerMessage::Joined {
         protocol: protocol::VERSION,
         features,
         session: text(session.to_bits()),
         resume: format!("{resume:032x}"),
+        ice_servers,
     }
 }
 

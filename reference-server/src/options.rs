@@ -1,5 +1,6 @@
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 
 use clap::Parser;
 use plenary_rtp::payload::Codec;
@@ -10,6 +11,9 @@ use crate::protocol::CODECS;
 
 /// Media threads at most: each has a socket, and 2 MB of buffers.
 pub(crate) const THREADS_MAX: usize = 256;
+
+/// Where clients look for TURN (RFC 8656 §4).
+const TURN_PORT: u16 = 3478;
 
 /// Meetings in a browser.
 #[derive(Clone, Debug, Parser)]
@@ -27,6 +31,19 @@ pub(crate) struct Options {
     /// Media threads. Without it: one for each core
     #[arg(long)]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Where clients come in that need a relay (TURN), by UDP and TCP. Without it: at the address of --udp, with port 3478,
+    /// or any free one if that of --udp is
+    #[arg(long)]
+    pub(crate) turn: Option<SocketAddr>,
+    /// Without a relay
+    #[arg(long, conflicts_with_all = ["turn", "turn_ports", "turn_secret"])]
+    pub(crate) no_turn: bool,
+    /// Ports of relays
+    #[arg(long, default_value = "49152-65535", value_parser = ports)]
+    pub(crate) turn_ports: RangeInclusive<u16>,
+    /// The secret of the names by which clients use it, if others share it. Without it: one that nobody knows
+    #[arg(long)]
+    pub(crate) turn_secret: Option<String>,
     /// Participants of one meeting at most
     #[arg(long, default_value_t = PARTICIPANTS_MAX as u16, value_parser = clap::value_parser!(u16).range(2..=2000))]
     pub(crate) participants: u16,
@@ -40,11 +57,21 @@ fn codec(text: &str) -> Result<Codec, String> {
     known.map(|(_, codec)| *codec).ok_or_else(|| format!("it is none of {}", CODECS.map(|(name, _)| name).join(", ")))
 }
 
+fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let ends = text.split_once('-').map(|(first, last)| (first.parse(), last.parse()));
+    match ends {
+        Some((Ok(first), Ok(last))) if first <= last => Ok(first..=last),
+        _ => Err("it is not first-last, such as 49152-65535".to_owned()),
+    }
+}
+
 /// What is wrong with a command line that reads well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OptionsError {
     #[error("clients can't send to {0}: give --udp an address of this machine, or --public-ip")]
     Address(IpAddr),
+    #[error("relays can't be reached at {0}: give --turn an address of this machine, and of --public-ip's family")]
+    Turn(IpAddr),
     #[error("{0} media threads: at most {THREADS_MAX}")]
     Threads(usize),
     #[error("there are not {threads} ports from {first} on")]
@@ -73,6 +100,28 @@ impl Options {
         }
         let codecs = self.codecs.iter().map(|codec| (*codec).into()).collect();
         Ok(Rules { participants_max: self.participants.into(), room: RoomConfig { codecs } })
+    }
+
+    /// The relay's configuration, if there is to be one.
+    pub(crate) fn turn(&self) -> Result<Option<plenary_relay::Config>, OptionsError> {
+        if self.no_turn {
+            return Ok(None);
+        }
+        let port = if self.udp.port() == 0 { 0 } else { TURN_PORT };
+        let listen = self.turn.unwrap_or_else(|| SocketAddr::new(self.udp.ip(), port));
+        let told = self.public_ip.unwrap_or_else(|| listen.ip());
+        if told.is_unspecified() || told.is_ipv4() != listen.is_ipv4() {
+            return Err(OptionsError::Turn(told));
+        }
+        let secrets = self.turn_secret.iter().map(|secret| secret.clone().into_bytes()).collect();
+        Ok(Some(plenary_relay::Config {
+            listen: vec![listen],
+            told: Some(told),
+            relays: vec![plenary_relay::RelayAddress { bind: listen.ip(), told }],
+            ports: self.turn_ports.clone(),
+            threads: self.threads,
+            turn: plenary_turn::Config { secrets, ..plenary_turn::Config::default() },
+        }))
     }
 
     /// One place for each media thread.

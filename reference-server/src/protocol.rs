@@ -92,7 +92,7 @@ pub(crate) enum Kind {
 #[cfg_attr(test, derive(Deserialize))]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(crate) enum ServerMessage {
-    Joined { protocol: u32, features: Vec<String>, session: String, resume: String },
+    Joined { protocol: u32, features: Vec<String>, session: String, resume: String, ice_servers: Vec<IceServer> },
     Roster { participants: Vec<Participant> },
     Participant(Participant),
     Left { session: String },
@@ -106,6 +106,15 @@ pub(crate) enum ServerMessage {
     UnknownPayloadType { track: String, payload_type: u8 },
     Error { code: ErrorCode, about: String, message: String },
     Ended { reason: EndReason },
+}
+
+/// A relay, as `RTCIceServer` has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(Deserialize))]
+pub(crate) struct IceServer {
+    pub(crate) urls: Vec<String>,
+    pub(crate) username: String,
+    pub(crate) credential: String,
 }
 
 /// Somebody in the meeting.

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use clap::Parser;
 use futures_util::{SinkExt, StreamExt};
 use plenary_sfu_core::RoomConfig;
 use plenary_transport::CloseReason;
+use plenary_turn::client;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,7 +24,8 @@ use tower::ServiceExt;
 use crate::control::{self, Control, Limits, MESSAGE_BYTES_MAX};
 use crate::media::Media;
 use crate::meeting::{PARTICIPANTS_MAX, Rules};
-use crate::options::Place;
+use crate::options::{Options, Place};
+use crate::turn::Turn;
 
 use peer::Peer;
 
@@ -44,7 +47,7 @@ impl Server {
         let place = Place { bind: "127.0.0.1:0".parse().unwrap(), told: "127.0.0.1".parse().unwrap() };
         let rules = Rules { participants_max: PARTICIPANTS_MAX, room: RoomConfig::default() };
         let media = Arc::new(Media::start(&[place, place], rules).unwrap());
-        let control = Arc::new(Control::new(Arc::clone(&media), limits));
+        let control = Arc::new(Control::new(Arc::clone(&media), Some(turn(&media)), limits));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap();
         tokio::spawn(control::serve(listener, Arc::clone(&control)));
@@ -84,15 +87,21 @@ impl Server {
 
     /// A client that has joined, and connected its media.
     async fn meet(&self, code: &str) -> (Client, Peer) {
+        self.meet_by(code, |_| None).await
+    }
+
+    /// Likewise, by what the answer to `join` is made.
+    async fn meet_by(&self, code: &str, relay: fn(&Value) -> Option<client::Config>) -> (Client, Peer) {
         let mut client = self.connect().await;
         client.say(json!({ "type": "join", "protocol": 1, "meeting": code, "name": "Ada" })).await;
+        let relay = relay(&client.hear().await);
         let offer = loop {
             let heard = client.hear().await;
             if heard["type"] == "offer" {
                 break heard;
             }
         };
-        let (peer, answer) = Peer::answer(offer["sdp"].as_str().unwrap());
+        let (peer, answer) = Peer::answer(offer["sdp"].as_str().unwrap(), relay);
         client.say(json!({ "type": "answer", "version": offer["version"], "sdp": answer })).await;
         let peer = peer.run_until(|transport| transport.profile().is_some()).await;
         (client, peer)
@@ -113,6 +122,12 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
+}
+
+/// A relay with a thread of its own.
+fn turn(media: &Media) -> Arc<Turn> {
+    let options = Options::try_parse_from(["plenary-server", "--threads", "1"]).unwrap();
+    Arc::new(Turn::start(options.turn().unwrap().unwrap(), media.told()).unwrap())
 }
 
 struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
@@ -280,8 +295,7 @@ async fn floods_of_the_media_port_are_counted_and_dropped() {
     let dtls = [&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 200][..], &[1; 200]].concat();
     let rtp = [&[0x80, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1][..], &[0; 900]].concat();
     let kinds = [stun("nobody"), stun(""), dtls, rtp, vec![], vec![0xff; 1400], (0..=255).collect()];
-    let told = server.media.told();
-    let ports: Vec<&str> = told.split(", ").collect();
+    let ports = server.media.told();
     let count = 4_000;
     for index in 0..count {
         let _ = sender.send_to(&kinds[index % kinds.len()], ports[index % ports.len()]);
@@ -413,4 +427,31 @@ async fn a_connection_that_is_dropped_is_no_error() {
     server.figure_becomes("plenary_sessions", 0).await;
     assert_eq!(server.figure("plenary_signaling_drops_total").await, 1);
     assert_eq!(server.figure("plenary_signaling_errors_total").await, 0);
+}
+
+#[tokio::test]
+async fn who_reaches_a_relay_only_meets_all_the_same() {
+    let server = Server::start().await;
+    let code = server.create().await;
+    let relay = |joined: &Value| {
+        let relay = &joined["ice_servers"][0];
+        let urls: Vec<&str> = relay["urls"].as_array().unwrap().iter().map(|url| url.as_str().unwrap()).collect();
+        let address = |url: &str, by: &str| {
+            let address = url.strip_prefix("turn:")?.strip_suffix(by)?;
+            address.parse::<SocketAddr>().ok()
+        };
+        let [udp, tcp] = urls[..] else { panic!("{urls:?}") };
+        let server = address(udp, "?transport=udp").unwrap();
+        assert_eq!(address(tcp, "?transport=tcp"), Some(server));
+        let text = |key: &str| relay[key].as_str().unwrap().to_owned();
+        let (username, password) = (text("username"), text("credential"));
+        Some(client::Config { server, username, password, ..client::Config::default() })
+    };
+    let (mut client, peer) = server.meet_by(&code, relay).await;
+    server.figure_becomes("plenary_turn_allocations{", 1).await;
+    // A check, and a handshake's two flights.
+    assert!(server.figure("plenary_turn_to_peers_datagrams_total").await > 2);
+    assert!(server.figure("plenary_turn_to_clients_datagrams_total").await > 2);
+    client.say(json!({ "type": "leave" })).await;
+    peer.run_until(|transport| transport.closed().is_some()).await;
 }

@@ -95,7 +95,8 @@ impl Connection {
         let client = ClientId(self.control.next_client.fetch_add(1, Ordering::Relaxed));
         let (to_client, from_media) = mpsc::channel(CLIENT_QUEUE_MAX);
         let features = join.features();
-        let command = Command::Join { client, meeting, name: join.name, features, to_client };
+        let ice_servers = self.control.ice_servers();
+        let command = Command::Join { client, meeting, name: join.name, features, ice_servers, to_client };
         self.control.media.send(thread, command).await;
         Ok(Joined { client, thread, from_media, is_told: false })
     }

@@ -57,6 +57,9 @@ pub(super) fn text(control: &Control) -> String {
         head(&mut text, name, "counter", help);
         let _ = writeln!(text, "{name} {}", counter.load(Ordering::Relaxed));
     }
+    if let Some(turn) = &control.turn {
+        text.push_str(&turn.relay().metrics());
+    }
     text
 }
 

@@ -47,7 +47,14 @@ impl Lab {
         let (client, meeting) = (ClientId(client), Code::parse(code).unwrap());
         let (to_client, heard) = channel(queue);
         self.heard.insert(client, heard);
-        self.command(Command::Join { client, meeting, name: name.to_owned(), features: vec![], to_client });
+        self.command(Command::Join {
+            client,
+            meeting,
+            name: name.to_owned(),
+            features: vec![],
+            ice_servers: vec![],
+            to_client,
+        });
     }
 
     fn say(&mut self, client: u64, message: ClientMessage) {

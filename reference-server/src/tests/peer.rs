@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use plenary_ice::{Candidate, Credentials, LocalCandidate, Role};
 use plenary_transport::{Certificate, CloseReason, Config, Fingerprint, Parameters, Setup, Transport};
+use plenary_turn::client;
 use plenary_wire::{Datagram, Ecn, FlowId, Limit};
 
 use super::PATIENCE;
@@ -17,8 +18,8 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Takes the server's side of an offer, and says the answer.
-    pub(super) fn answer(offer: &str) -> (Self, String) {
+    /// Takes the server's side of an offer, and says the answer. With a relay's name and password it comes by nothing else.
+    pub(super) fn answer(offer: &str, relay: Option<client::Config>) -> (Self, String) {
         let now = Instant::now();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
@@ -27,7 +28,13 @@ impl Peer {
         config.ice.role = Role::Controlling;
         let mut transport = Transport::new(config, now).unwrap();
         let address = socket.local_addr().unwrap();
-        transport.add_local_candidate(LocalCandidate::host(FlowId(0), address), now).unwrap();
+        match relay {
+            Some(relay) => {
+                let relay = client::Config { entropy: draw(), flow: FlowId(0), local: address, ..relay };
+                transport.add_relay(FlowId(1), relay, now).unwrap();
+            }
+            None => transport.add_local_candidate(LocalCandidate::host(FlowId(0), address), now).unwrap(),
+        }
         transport.end_local_candidates(now);
 
         let line = |key: &str| offer.lines().find_map(|line| line.strip_prefix(key)).unwrap();
