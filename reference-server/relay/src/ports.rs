@@ -15,7 +15,7 @@ use crate::chance::draw;
 /// rests as long as it can.
 const REST: Duration = Duration::from_secs(120);
 
-/// Which ports are bound by a relay of any thread.
+/// Which ports of an address are bound by a relay of any thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Bound(Arc<[AtomicU64; 1024]>);
 

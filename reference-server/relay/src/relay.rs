@@ -59,7 +59,7 @@ impl Relay {
             SocketAddr::new(config.told.unwrap_or_else(|| listener.address.ip()), listener.address.port())
         };
         let told = listeners.iter().map(told).collect();
-        let bound = Bound::default();
+        let bound: Vec<Bound> = config.relays.iter().map(|_| Bound::default()).collect();
         let mut sockets: Vec<Vec<Sockets>> = (0..threads).map(|_| Vec::new()).collect();
         for listener in listeners {
             sockets.iter_mut().zip(listener.sockets).for_each(|(of_thread, socket)| of_thread.push(socket));
@@ -170,6 +170,7 @@ fn fill_in(config: &mut Config, threads: usize) -> Result<(), StartError> {
         turn.nonce_keys = vec![draw()?];
     }
     // What listens on all addresses does not know which they are.
+    turn.peers.own.extend(config.listen.iter().map(SocketAddr::ip).filter(|ip| !ip.is_unspecified()));
     turn.peers.own.extend(config.relays.iter().flat_map(|relay| [relay.bind, relay.told]));
     turn.peers.own.extend(config.told);
     turn.peers.own.extend(addresses()?);
@@ -244,7 +245,8 @@ fn clients(address: SocketAddr) -> io::Result<TcpListener> {
 struct Shares {
     index: usize,
     threads: usize,
-    bound: Bound,
+    /// Of all threads: of each address of relays.
+    bound: Vec<Bound>,
 }
 
 impl Thread {
@@ -254,7 +256,8 @@ impl Thread {
         turn.entropy = draw()?;
         turn.unix_time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let allocations_max = turn.allocations_max.into();
-        let own = Own::new(&config.relays, turn.peers.services.clone(), shares.bound.clone());
+        let relays: Vec<_> = config.relays.iter().copied().zip(shares.bound.iter().cloned()).collect();
+        let own = Own::new(&relays, turn.peers.own.clone(), turn.peers.services.clone());
         let mut server = Server::new(turn, now)?;
         let poller = Poller::new()?;
         let waker = poller.waker();
@@ -265,11 +268,11 @@ impl Thread {
             server.listen(flow, local).map_err(io::Error::other)?;
             add(&mut ways, Flow::Clients(clients))?;
         }
-        let place = |address: &crate::RelayAddress| {
-            let ports = Ports::new(config.ports.clone(), shares.index, shares.threads, shares.bound.clone());
-            ports.map(|ports| Place { address: *address, ports })
+        let place = |(address, bound)| {
+            let ports = Ports::new(config.ports.clone(), shares.index, shares.threads, bound)?;
+            Ok(Place { address, ports })
         };
-        let places = config.relays.iter().map(place).collect::<io::Result<_>>()?;
+        let places = relays.into_iter().map(place).collect::<io::Result<_>>()?;
         let (commands, waiting) = channel();
         let counters = Arc::new(Counters::default());
         let worker = Worker {
