@@ -16,6 +16,10 @@ const ERRORS_MAX: usize = 16;
 /// `SO_EE_ORIGIN_ICMP` and `SO_EE_ORIGIN_ICMP6` of Linux.
 const ORIGINS: [u8; 2] = [2, 3];
 
+/// What comes with an error: the address and the class of the datagram, as with any other, and the error (at most 16 bytes
+/// and an address of 28), each with a head of 16.
+const CONTROL_BYTES: usize = 256;
+
 /// Hands over what there is.
 pub(crate) fn read(udp: &Udp, flow: FlowId, mut tell: impl FnMut(Icmp)) {
     for _ in 0..ERRORS_MAX {
@@ -37,10 +41,9 @@ type Told = (u8, u8, [u8; 4]);
 
 /// The next one: where the datagram went to, and what is said of it. What the kernel itself says is not for clients.
 fn next<A: SockaddrLike + Copy>(udp: &Udp) -> Option<(Option<A>, Option<Told>)> {
-    let mut control = nix::cmsg_space!(nix::libc::sock_extended_err, nix::libc::sockaddr_in6);
-    // The datagram comes with it, as far as ICMP quoted it.
-    let mut datagram = [0; 64];
-    let mut slices = [IoSliceMut::new(&mut datagram)];
+    let mut control = nix::cmsg_space!([u8; CONTROL_BYTES]);
+    // The datagram itself is nobody's.
+    let mut slices = [IoSliceMut::new(&mut [])];
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let message = recvmsg::<A>(udp.as_raw_fd(), &mut slices, Some(&mut control), flags).ok()?;
     let address = message.address;

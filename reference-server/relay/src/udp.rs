@@ -38,7 +38,7 @@ impl Udp {
         bind(&socket, &address)?;
         let socket = UdpSocket::from(socket);
         let state = UdpSocketState::new((&socket).into())?;
-        // What nobody reads here costs time for each datagram.
+        // What nobody reads here costs time for each datagram, and leaves no room for the ECN of a run.
         setsockopt(&socket, sockopt::ReceiveTimestampns, &false)?;
         let bytes = if kind == Kind::Listener { LISTENER_BYTES } else { RELAY_BYTES };
         state.set_recv_buffer_size((&socket).into(), bytes)?;

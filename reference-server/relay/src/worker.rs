@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
-use plenary_turn::{Admission, Handled, Server};
+use plenary_turn::{Admission, Handled, Icmp, Server};
 use plenary_wire::{Datagram, Ecn, FlowId, Limit, Transmit};
 use quinn_udp::{BATCH_SIZE, RecvMeta};
 
@@ -92,6 +92,7 @@ impl Worker {
                 Some(Flow::Datagrams(udp)) => {
                     if one.failed && udp.kind == Kind::Relay {
                         icmp::read(udp, one.flow, |icmp| {
+                            let icmp = Icmp { peer: self.ways.own().told(icmp.peer), ..icmp };
                             let _ = self.server.handle_icmp(icmp, now);
                         });
                     }
