@@ -1,0 +1,122 @@
+//! What runs out, and what comes back.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+
+use plenary_turn::Admission;
+use plenary_turn::client::Failure;
+
+use crate::client::Client;
+use crate::socket::Socket;
+use crate::start::{FAR, figure, figures, relay, wait_until};
+
+/// The code with which a new client is refused, if it is.
+fn refusal(server: SocketAddr) -> Option<u16> {
+    match Client::by_udp(server, |_| ()) {
+        Ok(client) => {
+            client.close();
+            None
+        }
+        Err(Failure::Refused(code)) => Some(code.0),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn who_uses_the_last_ports_closes_the_server_and_who_gives_them_back_opens_it() {
+    let relay = relay(|config| config.ports = 20_100..=20_119);
+    let server = relay.listeners()[0];
+    let mut clients: Vec<_> = (0..20).map(|_| Client::udp(&relay)).collect();
+    let mut ports: Vec<u16> = clients.iter().map(|client| client.relayed().port()).collect();
+    ports.sort_unstable();
+    assert_eq!(ports, (20_100..=20_119).collect::<Vec<_>>());
+    wait_until("it is closed", || figure(&relay, "admits") == 0);
+    assert_eq!(figure(&relay, "saturation"), 1000);
+    assert!((relay.saturation() - 1.0).abs() < 0.001);
+    assert_eq!(refusal(server), Some(508));
+    // With 18 of 20 it stays closed: it opens below 900.
+    clients.drain(..2).for_each(Client::close);
+    wait_until("two are free", || figure(&relay, "saturation") == 900);
+    assert_eq!((figure(&relay, "admits"), refusal(server)), (0, Some(508)));
+    clients.drain(..2).for_each(Client::close);
+    wait_until("it is open", || figure(&relay, "admits") == 1);
+    assert_eq!(refusal(server), None);
+}
+
+#[test]
+fn who_is_told_to_close_closes() {
+    let relay = relay(|_| ());
+    let server = relay.listeners()[0];
+    let mut client = Client::udp(&relay);
+    relay.set_admission(Admission::Closed);
+    wait_until("it is closed", || figure(&relay, "admits") == 0);
+    assert_eq!(refusal(server), Some(508));
+    // Those that there are go on.
+    let mut peer = Socket::bind(FAR);
+    client.bind(peer.address());
+    client.send(peer.address(), b"on");
+    assert_eq!(peer.expect().bytes, b"on");
+    relay.set_admission(Admission::Open);
+    wait_until("it is open", || figure(&relay, "admits") == 1);
+    assert_eq!(refusal(server), None);
+}
+
+/// Sockets of this host that are bound to these ports.
+fn bound(kind: &str, ports: RangeInclusive<u16>) -> usize {
+    let table = fs::read_to_string(format!("/proc/net/{kind}")).unwrap();
+    let port = |line: &str| u16::from_str_radix(line.split_whitespace().nth(1)?.split(':').nth(1)?, 16).ok();
+    table.lines().filter(|line| port(line).is_some_and(|port| ports.contains(&port))).count()
+}
+
+#[test]
+fn a_churn_leaves_no_socket_and_takes_no_port() {
+    let ports = 20_200..=20_399;
+    let relay = relay(|config| config.ports = ports.clone());
+    for _ in 0..30 {
+        let clients: Vec<_> = (0..100).map(|_| Client::udp(&relay)).collect();
+        wait_until("the last ones are gone", || bound("udp", ports.clone()) == 100);
+        clients.into_iter().for_each(Client::close);
+    }
+    wait_until("all are gone", || bound("udp", ports.clone()) == 0);
+    wait_until("it is counted", || figure(&relay, "allocations") == 0);
+    assert_eq!(figure(&relay, "allocations_total"), 3_000);
+    // All ports are there again.
+    let clients: Vec<_> = (0..200).map(|_| Client::udp(&relay)).collect();
+    assert_eq!(clients.len(), bound("udp", ports));
+}
+
+#[test]
+fn who_stops_frees_all_sockets() {
+    let relay = relay(|config| {
+        config.ports = 20_400..=20_409;
+        config.threads = NonZeroUsize::new(2);
+    });
+    let listener = relay.listeners()[0];
+    let port = listener.port();
+    let (_one, _other) = (Client::udp(&relay), Client::tcp(&relay));
+    assert_eq!((bound("udp", port..=port), bound("udp", 20_400..=20_409)), (2, 2));
+    relay.stop();
+    assert_eq!((bound("udp", port..=port), bound("udp", 20_400..=20_409)), (0, 0));
+    let _ = (UdpSocket::bind(listener).unwrap(), TcpListener::bind(listener).unwrap());
+    // A second time is no harm.
+    relay.stop();
+    relay.set_admission(Admission::Open);
+}
+
+#[test]
+fn keys_of_nonces_are_replaced() {
+    let relay = relay(|config| config.turn.nonce_keys = vec![[1; 32]]);
+    let mut client = Client::udp(&relay);
+    let ip = FAR.parse().unwrap();
+    let stale = |relay: &_| figures(relay, "refused_total", "code=\"438\"")[0];
+    // With the old key the old nonce is good.
+    relay.set_nonce_keys(&[[2; 32], [1; 32]]).unwrap();
+    client.permit(ip);
+    assert_eq!(stale(&relay), 0);
+    relay.set_nonce_keys(&[[3; 32]]).unwrap();
+    client.permit("127.0.0.8".parse().unwrap());
+    wait_until("the nonce is stale", || stale(&relay) == 1);
+    assert!(relay.set_nonce_keys(&[]).is_err() && relay.set_nonce_keys(&[[0; 32]; 5]).is_err());
+}

@@ -1,0 +1,9 @@
+//! The relay on sockets of loopback addresses, by clients that are `plenary-turn`'s.
+
+mod client;
+mod data;
+mod icmp;
+mod limits;
+mod near;
+mod socket;
+mod start;
