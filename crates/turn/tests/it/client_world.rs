@@ -420,7 +420,7 @@ fn the_two_agree_on_the_best_that_both_know() {
 #[test]
 fn a_name_that_holds_until_a_time_is_not_hidden() {
     let mut lab = crate::lab::Lab::new();
-    let unix_time = std::time::Duration::from_secs(crate::lab::UNIX_TIME + 60);
+    let unix_time = Duration::from_secs(crate::lab::UNIX_TIME + 60);
     let issued = plenary_turn::TimeLimited::new(b"old", unix_time, "alice");
     let request = allocate_by(&mut lab, &issued.username, &issued.password);
     let request = Message::parse(&request).unwrap();
