@@ -8,6 +8,9 @@ import { createInterface } from 'node:readline';
 
 const running = new Set();
 
+/** For what takes milliseconds where nothing else runs. */
+const PATIENCE = 10_000;
+
 /** A program whose standard output is read line by line. */
 export class Program {
   constructor(file, options) {
@@ -64,4 +67,12 @@ export async function network(folder, options) {
   const program = new Program(path.join(folder, 'netsim-tun'), [...options, '--left', names[0], '--right', names[1]]);
   await program.line(/are up/);
   return { names, end: async () => { await program.end(); return program.said; } };
+}
+
+/** Looks again and again until it is as it should be. */
+export async function until(what, isSo) {
+  for (const last = Date.now() + PATIENCE; !(await isSo());) {
+    if (Date.now() > last) throw new Error(`${what}: not within ${PATIENCE} ms`);
+    await new Promise((resolve) => { setTimeout(resolve, 50); });
+  }
 }

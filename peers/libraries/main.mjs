@@ -7,14 +7,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { endAll, Program, server } from '../browsers/programs.mjs';
+import { endAll, Program, server, until } from '../browsers/programs.mjs';
 
 const [programs, tools, wanted = ''] = process.argv.slice(2);
 const beside = (name) => path.join(path.dirname(fileURLToPath(import.meta.url)), name);
 const modules = path.resolve(tools, 'node');
-
-/** For what takes milliseconds where nothing else runs. */
-const PATIENCE = 10_000;
 
 /** What runs each, what it needs and why that may not be there, and the cases that it can't do. */
 const LIBRARIES = [
@@ -89,14 +86,6 @@ function checkPackets({ kind, received, sent }, told) {
 
 async function ask(call) {
   return (await fetch(call)).json();
-}
-
-/** Looks again and again until it is as it should be. */
-async function until(what, isSo) {
-  for (const last = Date.now() + PATIENCE; !(await isSo());) {
-    if (Date.now() > last) throw new Error(`${what}: not within ${PATIENCE} ms`);
-    await new Promise((resolve) => { setTimeout(resolve, 50); });
-  }
 }
 
 /** The server learns by DTLS that the library has gone. */

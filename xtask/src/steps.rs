@@ -49,6 +49,7 @@ const STEPS: &[Step] = &[
     Step { name: "browsers", quick: false, run: browsers::run },
     Step { name: "meetings", quick: false, run: meetings::run },
     Step { name: "libraries", quick: false, run: libraries::run },
+    Step { name: "relays", quick: false, run: libraries::relays },
     Step { name: "scoreboard", quick: false, run: scoreboard::run },
     Step { name: "scoreboard elsewhere", quick: false, run: scoreboard::elsewhere },
     Step { name: "docs", quick: false, run: cargo::docs },

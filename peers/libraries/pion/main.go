@@ -1,4 +1,4 @@
-// Pion as a client of examples/echo: `pion URL HOW SETUP`; see README.md.
+// Pion as a client of examples/echo: `pion URL HOW SETUP`; see README.md, and relayed.go.
 package main
 
 import (
@@ -130,13 +130,13 @@ type talk struct {
 	back []int
 }
 
-func newTalk(connection *webrtc.PeerConnection) *talk {
+func newTalk(connection *webrtc.PeerConnection, how *webrtc.DataChannelInit) *talk {
 	long := make([]byte, 100_000)
 	for at := range long {
 		long[at] = byte(at)
 	}
 	made := &talk{}
-	channel := must(connection.CreateDataChannel("chat", nil))
+	channel := must(connection.CreateDataChannel("chat", how))
 	channel.OnOpen(func() {
 		must(0, channel.SendText("hello"))
 		must(0, channel.Send(long))
@@ -221,13 +221,17 @@ func must[T any](value T, err error) T {
 }
 
 func main() {
-	url, how, setup := os.Args[1], os.Args[2], os.Args[3]
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, os.Interrupt, syscall.SIGTERM)
+	if os.Args[1] == "relayed" {
+		relayed(os.Args[2], os.Args[3], os.Args[4], ended)
+		return
+	}
+	url, how, setup := os.Args[1], os.Args[2], os.Args[3]
 	connection := connect(setup)
 	video := newStream(connection, "video", webrtc.MimeTypeVP8)
 	audio := newStream(connection, "audio", webrtc.MimeTypeOpus)
-	chat := newTalk(connection)
+	chat := newTalk(connection, nil)
 	connection.OnTrack(func(track *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
 		if track.Kind() == webrtc.RTPCodecTypeVideo {
 			video.receive(track)

@@ -7,7 +7,7 @@ use super::cargo::cargo;
 use super::{Context, Result};
 use crate::process::bounded;
 
-/// How long all calls may take. On two idle cores they take half a minute.
+/// How long all calls may take. On two idle cores those of `run` take half a minute, those of `relays` ten seconds.
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// aiortc, libdatachannel and Pion against examples/echo; see peers/libraries.
@@ -16,6 +16,15 @@ pub(super) fn run(context: &Context<'_>) -> Result {
     build_pion(context)?;
     let mut command = bounded(PATIENCE, "node");
     command.arg("peers/libraries/main.mjs").arg(context.workspace.target.join("debug")).arg("tools");
+    told(&context.shell.run(&mut command)?)
+}
+
+/// The same and libnice, by relays of examples/turn-server.
+pub(super) fn relays(context: &Context<'_>) -> Result {
+    context.shell.run(&mut cargo("build --locked -p plenary-turn-server"))?;
+    build_pion(context)?;
+    let mut command = bounded(PATIENCE, "node");
+    command.arg("peers/libraries/relays.mjs").arg(context.workspace.target.join("debug")).arg("tools");
     told(&context.shell.run(&mut command)?)
 }
 

@@ -14,11 +14,13 @@ const PACKAGES: &[(&str, &str)] = &[
     ("firefox-esr", "another"),
     ("coturn", "a peer in tests of turn"),
     ("g++", "libFuzzer"),
+    ("gir1.2-nice-0.1", "libnice, a peer in tests of examples/turn-server"),
     ("iproute2", "network namespaces in tests of examples/netsim-tun"),
     ("iputils-ping", "the same"),
     ("libsrtp2-dev", "a peer in tests of srtp"),
     ("openssl", "a peer in tests of transport"),
     ("pkg-config", "finds libsrtp"),
+    ("python3-gi", "speaks with libnice"),
     ("python3-venv", "aiortc, a peer in tests of examples/echo, and typos come as Python packages"),
 ];
 
