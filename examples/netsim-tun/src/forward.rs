@@ -17,8 +17,17 @@ struct Direction<'d> {
     from: &'d File,
     to: &'d File,
     link: Link<Vec<u8>>,
-    /// Packets that the receiving device did not take.
-    refused: u64,
+    blocks_udp: bool,
+    done: Done,
+}
+
+/// What became of packets, beside what the link counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Done {
+    /// The receiving device did not take them.
+    pub(crate) refused: u64,
+    /// They were UDP, which is blocked.
+    pub(crate) blocked: u64,
 }
 
 /// What one packet is read into, and the buffers of packets that are gone.
@@ -27,22 +36,25 @@ struct Buffers {
     spare: Vec<Vec<u8>>,
 }
 
-/// What each direction did: the link's counters, and packets that the receiving device did not take.
-pub(crate) type Report = [(LinkCounters, u64); 2];
+/// What each direction did.
+pub(crate) type Report = [(LinkCounters, Done); 2];
+
+/// What the two directions are like.
+pub(crate) struct Links {
+    pub(crate) both: [LinkConfig; 2],
+    pub(crate) blocks_udp: bool,
+    pub(crate) seed: u64,
+}
 
 /// Carries packets between two devices, in real time, until `stop` says so.
-pub(crate) fn run(
-    [left, right]: [&File; 2],
-    [forward, back]: [LinkConfig; 2],
-    seed: u64,
-    mut stop: impl FnMut() -> bool,
-) -> io::Result<Report> {
+pub(crate) fn run([left, right]: [&File; 2], links: Links, mut stop: impl FnMut() -> bool) -> io::Result<Report> {
     let start = Instant::now();
     let mut buffers = Buffers { scratch: vec![0; 65_536], spare: Vec::new() };
-    let mut directions = [
-        Direction { from: left, to: right, link: Link::new(forward, seed, 0), refused: 0 },
-        Direction { from: right, to: left, link: Link::new(back, seed, 1), refused: 0 },
-    ];
+    let Links { both: [forward, back], blocks_udp, seed } = links;
+    let mut directions = [(left, right, forward, 0), (right, left, back, 1)].map(|(from, to, config, stream)| {
+        let link = Link::new(config, seed, stream);
+        Direction { from, to, link, blocks_udp, done: Done::default() }
+    });
     while !stop() {
         wait(&directions, start)?;
         for direction in &mut directions {
@@ -50,7 +62,7 @@ pub(crate) fn run(
             direction.give_out(&mut buffers.spare, start);
         }
     }
-    Ok(directions.map(|direction| (*direction.link.counters(), direction.refused)))
+    Ok(directions.map(|direction| (*direction.link.counters(), direction.done)))
 }
 
 /// Sleeps until a packet can be read, or is due on a link.
@@ -73,6 +85,10 @@ impl Direction<'_> {
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return Ok(()),
                 Err(error) => return Err(error),
             };
+            if self.blocks_udp && is_udp(&buffers.scratch[..length]) {
+                self.done.blocked += 1;
+                continue;
+            }
             let mut bytes = buffers.spare.pop().unwrap_or_default();
             bytes.clear();
             bytes.extend_from_slice(&buffers.scratch[..length]);
@@ -88,7 +104,7 @@ impl Direction<'_> {
     fn give_out(&mut self, spare: &mut Vec<Vec<u8>>, start: Instant) {
         while let Some(arrival) = self.link.poll_arrival(start.elapsed()) {
             // A device that is down or full loses the packet, as a host without room does.
-            self.refused += u64::from(self.to.write(&arrival.packet.payload).is_err());
+            self.done.refused += u64::from(self.to.write(&arrival.packet.payload).is_err());
             spare.push(arrival.packet.payload);
         }
         while let Some(dropped) = self.link.poll_dropped() {
@@ -106,9 +122,31 @@ fn ecn(packet: &[u8]) -> Ecn {
     }
 }
 
+/// Whether an IP packet holds UDP, or a part of it: by the protocol of IPv4, or the first header behind that of IPv6.
+fn is_udp(packet: &[u8]) -> bool {
+    const UDP: Option<&u8> = Some(&17);
+    match packet.first().map(|first| first >> 4) {
+        Some(4) => packet.get(9) == UDP,
+        Some(6) => packet.get(6) == UDP,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn udp_is_told_from_others_in_both_families() {
+        let packet = |first: u8, at: usize, protocol: u8| {
+            let mut packet = [0; 40];
+            (packet[0], packet[at]) = (first, protocol);
+            packet
+        };
+        assert!(is_udp(&packet(0x45, 9, 17)) && is_udp(&packet(0x60, 6, 17)));
+        assert!(!is_udp(&packet(0x45, 9, 6)) && !is_udp(&packet(0x60, 6, 58)) && !is_udp(&packet(0x45, 6, 17)));
+        assert!(!is_udp(&[]) && !is_udp(&[0x45, 0, 0]));
+    }
 
     #[test]
     fn ecn_is_found_in_both_families() {

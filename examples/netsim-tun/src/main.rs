@@ -14,6 +14,7 @@ use clap::Parser;
 use plenary_netsim::{DropReason, LinkCounters};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use forward::Done;
 use namespace::Namespace;
 use options::Options;
 
@@ -48,7 +49,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
         status.is_some() || signalled.load(Ordering::Relaxed)
     };
     let devices = [left.device(), right.device()];
-    let [forward, back] = forward::run(devices, options.links(), options.seed, stop)?;
+    let [forward, back] = forward::run(devices, options.links(), stop)?;
     report(&options.left, &options.right, forward);
     report(&options.right, &options.left, back);
     let code = status.and_then(|status| status.code()).and_then(|code| u8::try_from(code).ok());
@@ -79,16 +80,17 @@ fn start(command: &[String], [left, right]: [&Namespace; 2]) -> Result<Option<Ru
     Ok(Some(Running(command.spawn().map_err(|error| format!("{program}: {error}"))?)))
 }
 
-fn report(from: &str, to: &str, (counters, refused): (LinkCounters, u64)) {
+fn report(from: &str, to: &str, (counters, done): (LinkCounters, Done)) {
     let drops = counters.drops;
     println!(
-        "{from} -> {to}: {} offered, {} delivered ({}), {} lost, {} queue full, {} too large, {} refused",
+        "{from} -> {to}: {} offered, {} delivered ({}), {} lost, {} queue full, {} too large, {} blocked, {} refused",
         counters.offered,
         counters.delivered,
         counters.delivered_size,
         drops[DropReason::Lost],
         drops[DropReason::QueueFull],
         drops[DropReason::Mtu],
-        refused,
+        done.blocked,
+        done.refused,
     );
 }

@@ -6,6 +6,8 @@ use clap::Parser;
 use plenary_netsim::{LinkConfig, Loss, Probability, QueueLimit};
 use plenary_wire::{Bitrate, DataSize};
 
+use crate::forward::Links;
+
 /// Makes two network namespaces, with a simulated link between them, for as long as a command runs.
 ///
 /// Each figure is for both directions, or is two with a comma: from left to right, and back.
@@ -27,6 +29,9 @@ pub(crate) struct Options {
     /// What waits before a packet is dropped: 300ms, or 30kB
     #[arg(long, default_value = "300ms", allow_hyphen_values = true)]
     queue: Each<Queue>,
+    /// Lets no UDP through, as some firewalls do
+    #[arg(long)]
+    pub(crate) no_udp: bool,
     /// The largest IP packet, in bytes
     #[arg(long, default_value = "1500", value_parser = mtu, allow_hyphen_values = true)]
     pub(crate) mtu: u64,
@@ -46,8 +51,8 @@ pub(crate) struct Options {
 
 impl Options {
     /// The links from left to right, and back.
-    pub(crate) fn links(&self) -> [LinkConfig; 2] {
-        [0, 1].map(|direction| LinkConfig {
+    pub(crate) fn links(&self) -> Links {
+        let both = [0, 1].map(|direction| LinkConfig {
             rate: self.rate.0[direction].0.into(),
             delay: self.delay.0[direction].0,
             jitter: self.jitter.0[direction].0,
@@ -55,7 +60,8 @@ impl Options {
             queue: self.queue.0[direction].0,
             mtu: DataSize::from_bytes(self.mtu),
             ..LinkConfig::default()
-        })
+        });
+        Links { both, blocks_udp: self.no_udp, seed: self.seed }
     }
 }
 
@@ -169,7 +175,7 @@ mod tests {
     fn figures_are_read_with_their_units() {
         let line = "netsim-tun --loss 2%,0.5% --delay 50ms --rate 1mbit,unlimited --queue 300ms,30kB -- ping -c 1";
         let options = Options::try_parse_from(line.split(' ')).expect("a good command line");
-        let [forward, back] = options.links();
+        let [forward, back] = options.links().both;
         assert_eq!(forward.loss, Loss::percent(2));
         assert_eq!(back.loss, Loss::Random(Probability::from_ppm(5_000)));
         assert_eq!((forward.delay, back.delay), (Duration::from_millis(50), Duration::from_millis(50)));
