@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use arrayvec::ArrayVec;
@@ -31,6 +31,8 @@ pub(crate) struct Connection {
     unread: VecDeque<u8>,
     /// The other side has sent all that it will.
     pub(crate) is_ended: bool,
+    /// Nothing comes behind what waits: the other side is told so when it has taken that.
+    is_last: bool,
     interest: Interest,
 }
 
@@ -58,6 +60,7 @@ impl Connection {
             received: Vec::new(),
             unread: VecDeque::new(),
             is_ended: false,
+            is_last: false,
             interest: Interest::NONE,
         };
         connection.interest = connection.wanted(false);
@@ -137,6 +140,22 @@ impl Connection {
         self.flush();
     }
 
+    /// Nothing is to be written any more but what waits.
+    pub(crate) fn end(&mut self) {
+        self.is_last = true;
+        self.flush();
+    }
+
+    /// Whether it was told to end.
+    pub(crate) const fn is_last(&self) -> bool {
+        self.is_last
+    }
+
+    /// Whether the other side has sent all, and taken all.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_ended && self.is_last && self.unread.is_empty()
+    }
+
     /// Writes what waits, as much as there is room for.
     pub(crate) fn flush(&mut self) {
         while !self.unread.is_empty() {
@@ -152,6 +171,10 @@ impl Connection {
         }
         if self.unread.is_empty() {
             self.unread = VecDeque::new();
+            if self.is_last {
+                // One that has failed is closed anyway.
+                let _ = self.stream.shutdown(Shutdown::Write);
+            }
         }
     }
 

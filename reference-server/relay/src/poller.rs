@@ -37,6 +37,8 @@ pub(crate) struct Ready {
     pub(crate) writes: bool,
     /// Something went wrong: of a UDP socket its error queue says what.
     pub(crate) failed: bool,
+    /// Of a connection: neither side can write any more.
+    pub(crate) is_closed: bool,
 }
 
 /// What a socket is watched for.
@@ -55,6 +57,8 @@ impl Interest {
         let mut flags = EventFlags::empty();
         flags.set(EventFlags::IN, self.reads);
         flags.set(EventFlags::OUT, self.writes);
+        // The end is told all the same: once, or nobody would sleep until it is looked at.
+        flags.set(EventFlags::ET, self == Self::NONE);
         flags
     }
 }
@@ -101,12 +105,14 @@ impl Poller {
                 continue;
             }
             let failed = flags.intersects(EventFlags::ERR);
-            let ended = failed || flags.intersects(EventFlags::HUP);
+            let is_closed = flags.intersects(EventFlags::HUP);
+            let ended = failed || is_closed;
             ready.push(Ready {
                 flow: FlowId(data as u32),
                 reads: ended || flags.intersects(EventFlags::IN),
                 writes: ended || flags.intersects(EventFlags::OUT),
                 failed,
+                is_closed,
             });
         }
         Ok(())

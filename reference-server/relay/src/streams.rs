@@ -124,14 +124,16 @@ impl Worker {
                     self.read(flow, now);
                 }
             }
+            // It was reset. One that was ended, and has ended, is closed too, but may hold bytes yet.
+            Role::Joined(_) if ready.failed || ready.is_closed && !connection.is_last() => self.ended(flow, now),
             Role::Joined(other) => {
                 if ready.writes {
                     self.ways.flush(flow);
-                    self.end_if_carried(other, flow, now);
                 }
                 if ready.reads {
                     self.carry(flow, other, now);
                 }
+                self.end_if_over(flow, other, now);
             }
         }
     }
@@ -200,29 +202,26 @@ impl Worker {
         self.ways.watch(client);
     }
 
-    /// Takes what one has sent to the other.
+    /// Takes what one has sent to the other, or its end.
     fn carry(&mut self, from: FlowId, to: FlowId, now: Instant) {
-        let Some(connection) = self.ways.flows.connection(from) else { return };
-        let mut buffer = std::mem::take(&mut self.stream_buffer);
-        match connection.read(&mut buffer[..CARRIED_BYTES]) {
+        let Some(connection) = self.ways.flows.connection(from).filter(|it| it.interest().reads) else { return };
+        let buffer = &mut self.stream_buffer[..CARRIED_BYTES];
+        match connection.read(buffer) {
             Ok(0) => {
                 connection.is_ended = true;
-                self.ways.watch(from);
-                self.end_if_carried(from, to, now);
+                self.ways.end(to);
             }
             Ok(count) => self.ways.carry(to, &buffer[..count]),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(_) => self.ended(from, now),
         }
-        self.stream_buffer = buffer;
     }
 
-    /// Ends a connection that has ended, once the other one has taken all that it has sent.
-    fn end_if_carried(&mut self, ended: FlowId, other: FlowId, now: Instant) {
-        let is_ended = self.ways.flows.connection(ended).is_some_and(|connection| connection.is_ended);
-        let is_carried = self.ways.flows.connection(other).is_none_or(|connection| connection.unread() == 0);
-        if is_ended && is_carried {
-            self.ended(ended, now);
+    /// Closes both of two that are joined, once each has sent all and taken all.
+    fn end_if_over(&mut self, one: FlowId, other: FlowId, now: Instant) {
+        let is_over = |flow| self.ways.flows.connection(flow).is_some_and(|connection| connection.is_over());
+        if [one, other].into_iter().all(is_over) {
+            self.ended(one, now);
         }
     }
 

@@ -110,6 +110,11 @@ impl Ways {
         self.change(flow, |connection| connection.write(bytes));
     }
 
+    /// Ends a connection for writing, behind what it holds.
+    pub(crate) fn end(&mut self, flow: FlowId) {
+        self.change(flow, Connection::end);
+    }
+
     /// Writes what a connection holds.
     pub(crate) fn flush(&mut self, flow: FlowId) {
         self.change(flow, Connection::flush);

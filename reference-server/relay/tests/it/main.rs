@@ -3,6 +3,7 @@
 mod client;
 mod data;
 mod icmp;
+mod joined;
 mod limits;
 mod near;
 mod socket;
