@@ -1,21 +1,19 @@
 //! What a forwarded packet costs the whole server, beside the least that sending it costs.
 
 mod baseline;
-mod child;
 mod metrics;
 mod point;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::child::{Child, bounded};
 use crate::process;
 use crate::workspace::Workspace;
 use baseline::Other;
-use child::Child;
 use metrics::Metrics;
 use point::{POINTS, Point};
 
@@ -105,19 +103,10 @@ fn measure(programs: &Path, point: &Point) -> Result<Run, String> {
     Ok(Run { server, floor, datagrams_per_call: metrics.datagrams_per_call(), call })
 }
 
-/// One media thread; `timeout` ends it if nobody else does, and passes signals on. In the foreground Ctrl-C reaches it.
+/// One media thread.
 fn start_server(programs: &Path) -> Result<Child, String> {
-    let mut command = Command::new("timeout");
-    command.args(["--foreground", "--kill-after=5", &SERVER_SECONDS.to_string()]);
-    command.arg(programs.join("plenary-server")).args([
-        "--http",
-        "127.0.0.1:0",
-        "--threads",
-        "1",
-        "--participants",
-        "1000",
-    ]);
-    Child::start(&mut command)
+    let mut command = bounded(SERVER_SECONDS, programs.join("plenary-server"));
+    Child::start(command.args(["--http", "127.0.0.1:0", "--threads", "1", "--participants", "1000"]))
 }
 
 fn measure_floor(programs: &Path, point: &Point, metrics: &Metrics) -> Result<f64, String> {
@@ -150,18 +139,10 @@ fn tell(point: &Point, runs: &[Run]) -> bool {
 }
 
 fn middle(runs: &[Run], of: impl Fn(&Run) -> f64) -> f64 {
-    let mut values: Vec<_> = runs.iter().map(of).collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    crate::child::middle(runs.iter().map(of))
 }
 
 /// What is listed with the usage.
 pub(crate) fn points() -> String {
     POINTS.iter().map(|point| point.name).collect::<Vec<_>>().join(", ")
-}
-
-/// The process that `timeout` runs.
-fn child_of(pid: u32) -> Option<u32> {
-    let children = fs::read_to_string(PathBuf::from(format!("/proc/{pid}/task/{pid}/children"))).ok()?;
-    children.split_whitespace().next()?.parse().ok()
 }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bench_sfu;
+mod child;
 mod external_types;
 mod fuzz;
 mod mutate;
