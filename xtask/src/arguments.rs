@@ -6,6 +6,7 @@ cargo xtask external-types          third-party types in public APIs
 cargo xtask fuzz [TARGET [SECONDS]] one fuzz target, for a minute unless told; alone: which targets there are
 cargo xtask bench [CRATE]           the benchmarks of one crate, or all
 cargo xtask bench-sfu [POINT…]      CPU for each packet that the server forwards, beside the floor, at some loads or all
+cargo xtask bench-turn [POINT…]     CPU for each packet that the TURN server relays, beside coturn and floors; what it holds
 cargo xtask scoreboard              crates/bwe/SCOREBOARD.md and the curves of examples/scoreboard, written anew
 cargo xtask mutate CRATE [NUMBER]   breaks each rule of the crate's mutations.json: its test must fail";
 
@@ -19,6 +20,7 @@ pub(crate) enum Task {
     Fuzz { target: Option<String>, seconds: u32 },
     Bench { package: Option<String> },
     BenchSfu { points: Vec<String> },
+    BenchTurn { points: Vec<String> },
     Scoreboard,
     Mutate { package: String, number: Option<usize> },
 }
@@ -39,6 +41,9 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Task, String> {
         ["bench", package] if is_name(package) => Task::Bench { package: Some(package.to_owned()) },
         ["bench-sfu", ref points @ ..] if points.iter().all(|point| is_name(point)) => {
             Task::BenchSfu { points: points.iter().map(|point| (*point).to_owned()).collect() }
+        }
+        ["bench-turn", ref points @ ..] if points.iter().all(|point| is_name(point)) => {
+            Task::BenchTurn { points: points.iter().map(|point| (*point).to_owned()).collect() }
         }
         ["scoreboard"] => Task::Scoreboard,
         ["mutate", package] if is_name(package) => Task::Mutate { package: package.to_owned(), number: None },
@@ -83,6 +88,7 @@ mod tests {
         assert_eq!(parsed("bench rtp"), Ok(Task::Bench { package: Some("rtp".to_owned()) }));
         assert_eq!(parsed("bench-sfu"), Ok(Task::BenchSfu { points: Vec::new() }));
         assert_eq!(parsed("bench-sfu v10"), Ok(Task::BenchSfu { points: vec!["v10".to_owned()] }));
+        assert_eq!(parsed("bench-turn b32"), Ok(Task::BenchTurn { points: vec!["b32".to_owned()] }));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bench_sfu;
+mod bench_turn;
 mod child;
 mod external_types;
 mod fuzz;
@@ -44,6 +45,7 @@ fn perform(task: Task, workspace: &Workspace) -> Result<bool, String> {
         Task::Fuzz { target: Some(target), seconds } => return fuzz::run_by_hand(workspace, &target, seconds),
         Task::Mutate { package, number } => return mutate::run(workspace, &package, number),
         Task::BenchSfu { points } => return bench_sfu::run(workspace, &points),
+        Task::BenchTurn { points } => return bench_turn::run(workspace, &points),
         Task::Scoreboard => steps::scoreboard::write(workspace)?,
         Task::Bench { package } => return bench(workspace, package.as_deref()),
     }

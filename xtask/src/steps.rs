@@ -9,6 +9,7 @@ mod libraries;
 mod meetings;
 pub(crate) mod scoreboard;
 mod setup;
+mod turn_load;
 mod typos;
 
 pub(crate) use setup::Tool;
@@ -50,6 +51,7 @@ const STEPS: &[Step] = &[
     Step { name: "meetings", quick: false, run: meetings::run },
     Step { name: "libraries", quick: false, run: libraries::run },
     Step { name: "relays", quick: false, run: libraries::relays },
+    Step { name: "turn load", quick: false, run: turn_load::run },
     Step { name: "scoreboard", quick: false, run: scoreboard::run },
     Step { name: "scoreboard elsewhere", quick: false, run: scoreboard::elsewhere },
     Step { name: "docs", quick: false, run: cargo::docs },
