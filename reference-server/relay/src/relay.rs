@@ -218,12 +218,9 @@ fn listeners(addresses: &[SocketAddr], threads: usize) -> Result<Vec<Listener>, 
 
 fn listener(address: SocketAddr, threads: usize) -> io::Result<Listener> {
     // Whether others have it already: those of the threads may.
-    let is_free = |address| -> io::Result<()> {
-        drop(std::net::UdpSocket::bind(address)?);
-        drop(TcpListener::bind(address)?);
-        Ok(())
-    };
-    is_free(address)?;
+    for kind in [SocketType::DGRAM, SocketType::STREAM] {
+        bind(&open(address, kind, false)?, &address)?;
+    }
     let first = Udp::bind(address, Kind::Listener)?;
     let address = first.local;
     let mut datagrams = vec![first];
