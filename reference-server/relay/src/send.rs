@@ -47,6 +47,15 @@ impl Sent {
         self.blocked += other.blocked;
         self.refused += other.refused;
     }
+
+    fn lose(&mut self, count: usize, error: Errno) {
+        // The second is said of the queue of an interface.
+        if matches!(error, Errno::EAGAIN | Errno::ENOBUFS) {
+            self.blocked += count as u64;
+        } else {
+            self.refused += count as u64;
+        }
+    }
 }
 
 /// How datagrams leave.
@@ -96,12 +105,12 @@ impl Sender {
                 sent.calls += 1;
                 sent.datagrams += run.len() as u64;
             }
-            Err(Errno::EAGAIN) => sent.blocked += run.len() as u64,
-            Err(error) => {
-                // An interface that can't cut says so; others refuse what is wrong with these.
+            Err(error @ (Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE)) => {
+                // An interface that can't cut says so; others refuse to cut these.
                 self.takes_runs &= error != Errno::EIO;
                 run.iter().for_each(|message| sent.add(send_one(udp, message)));
             }
+            Err(error) => sent.lose(run.len(), error),
         }
     }
 }
@@ -165,7 +174,7 @@ fn send_singles(udp: &Udp, messages: &[Message<'_>], sent: &mut Sent) -> usize {
             sent.datagrams += count as u64;
             count
         }
-        Err(error) if error == rustix::io::Errno::AGAIN => {
+        Err(error) if [rustix::io::Errno::AGAIN, rustix::io::Errno::NOBUFS].contains(&error) => {
             sent.blocked += messages.len() as u64;
             messages.len()
         }
@@ -180,20 +189,27 @@ fn send_singles(udp: &Udp, messages: &[Message<'_>], sent: &mut Sent) -> usize {
 fn send_one(udp: &Udp, message: &Message<'_>) -> Sent {
     // The next one may be fragmented again. If it can't be told to be so, what follows is as this one.
     let is_set = message.dont_fragment && udp.set_dont_fragment(true).is_ok();
-    let mut done = call(udp, message, &message.slices(), None);
-    if !matches!(done, Ok(()) | Err(Errno::EAGAIN | Errno::EMSGSIZE)) {
-        // It may have been the error of an earlier one, that ICMP has told of: that is told once.
-        done = call(udp, message, &message.slices(), None);
-    }
+    let done = call(udp, message, &message.slices(), None);
     if is_set {
         let _ = udp.set_dont_fragment(false);
     }
+    let mut sent = Sent::default();
     match done {
-        Ok(()) => Sent { datagrams: 1, calls: 1, ..Sent::default() },
-        Err(Errno::EAGAIN) => Sent { blocked: 1, ..Sent::default() },
-        Err(_) => Sent { refused: 1, ..Sent::default() },
+        Ok(()) => (sent.datagrams, sent.calls) = (1, 1),
+        Err(error) => sent.lose(1, error),
     }
+    sent
 }
+
+/// Errors that ICMP may have told of an earlier datagram: they are told once, by the next call.
+const OF_EARLIER: [Errno; 6] = [
+    Errno::ECONNREFUSED,
+    Errno::EHOSTUNREACH,
+    Errno::ENETUNREACH,
+    Errno::EHOSTDOWN,
+    Errno::ENOPROTOOPT,
+    Errno::EOPNOTSUPP,
+];
 
 fn call(udp: &Udp, message: &Message<'_>, slices: &[IoSlice<'_>], segment: Option<u16>) -> Result<(), Errno> {
     let (tos, class) = (message.ecn.bits(), i32::from(message.ecn.bits()));
@@ -206,5 +222,6 @@ fn call(udp: &Udp, message: &Message<'_>, slices: &[IoSlice<'_>], segment: Optio
         controls.push(ControlMessage::UdpGsoSegments(segment));
     }
     let to = SockaddrStorage::from(message.to);
-    sendmsg(udp.as_raw_fd(), slices, &controls, MsgFlags::empty(), Some(&to)).map(|_| ())
+    let send = || sendmsg(udp.as_raw_fd(), slices, &controls, MsgFlags::empty(), Some(&to)).map(|_| ());
+    send().or_else(|error| if OF_EARLIER.contains(&error) { send() } else { Err(error) })
 }
