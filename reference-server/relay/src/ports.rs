@@ -71,7 +71,12 @@ impl Ports {
             PortWish::Even => self.free.iter().position(|(port, _)| port.is_multiple_of(2)),
             PortWish::EvenAndNext => self.even_and_next(),
         };
-        let Some((port, _)) = at.and_then(|at| self.free.swap_remove_front(at)) else { return Ok(None) };
+        let taken = at.and_then(|at| match wish {
+            // The order of those that have rested is of no matter.
+            PortWish::Any => self.free.swap_remove_front(at),
+            PortWish::Even | PortWish::EvenAndNext => self.free.remove(at),
+        });
+        let Some((port, _)) = taken else { return Ok(None) };
         self.bound.insert(port);
         if wish == PortWish::EvenAndNext {
             self.free.retain(|(other, _)| *other != port + 1);
@@ -100,7 +105,7 @@ impl Ports {
         self.free.iter().position(|(port, _)| is_pair(*port))
     }
 
-    /// Gives one back; it rests unless it turned out to be taken by somebody else.
+    /// Gives one back, to rest.
     pub(crate) fn give_back(&mut self, port: u16, now: Instant) {
         self.bound.remove(port);
         self.free.push_back((port, Some(now)));
@@ -151,6 +156,16 @@ mod tests {
         // The fourth has by then, the first has not.
         let last = all.pop().unwrap();
         assert_eq!(ports.take(PortWish::Any, later + REST - Duration::from_secs(5)).unwrap(), Some(last));
+    }
+
+    #[test]
+    fn who_asks_for_an_even_port_wakes_no_other() {
+        let now = Instant::now();
+        let mut ports = ports(50_001..=50_003);
+        ports.free = [(50_001, Some(now)), (50_003, Some(now + REST)), (50_002, Some(now + REST))].into();
+        assert_eq!(ports.take(PortWish::Even, now + REST).unwrap(), Some(50_002));
+        let left: Vec<u16> = ports.free.iter().map(|(port, _)| *port).collect();
+        assert_eq!(left, [50_001, 50_003], "the longest first");
     }
 
     #[test]
