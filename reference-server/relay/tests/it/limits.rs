@@ -5,12 +5,17 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 
+use plenary_relay::{Config, Relay, StartError};
 use plenary_turn::Admission;
 use plenary_turn::client::Failure;
 
 use crate::client::Client;
 use crate::socket::Socket;
-use crate::start::{FAR, figure, figures, relay, wait_until};
+use crate::start::{FAR, config, figure, figures, relay, wait_until};
+
+fn config_at(listen: Vec<SocketAddr>) -> Config {
+    Config { listen, ..config() }
+}
 
 /// The code with which a new client is refused, if it is.
 fn refusal(server: SocketAddr) -> Option<u16> {
@@ -103,6 +108,16 @@ fn who_stops_frees_all_sockets() {
     // A second time is no harm.
     relay.stop();
     relay.set_admission(Admission::Open);
+}
+
+#[test]
+fn both_families_are_listened_at_on_the_same_port() {
+    let relay = relay(|config| config.listen = ["0.0.0.0:20500", "[::]:20500"].map(|it| it.parse().unwrap()).to_vec());
+    assert_eq!(relay.listeners().len(), 2);
+    let client = Client::by_udp("127.0.0.1:20500".parse().unwrap(), |_| ()).unwrap();
+    assert_eq!(client.relayed().ip().to_string(), "127.0.0.1");
+    let taken = config_at(relay.listeners().to_vec());
+    assert!(matches!(Relay::start(taken), Err(StartError::Listen(..))), "another one listens there");
 }
 
 #[test]

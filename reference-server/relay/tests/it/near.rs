@@ -8,7 +8,7 @@ use crate::socket::Socket;
 use crate::start::{MOMENT, figure, figures, relay, wait_until};
 
 /// A client of each of two threads: the kernel sends it to either by its port.
-fn clients(relay: &plenary_relay::Relay) -> [Client; 2] {
+pub(crate) fn clients(relay: &plenary_relay::Relay) -> [Client; 2] {
     let mut found: [Vec<Client>; 2] = [Vec::new(), Vec::new()];
     while found.iter().any(Vec::is_empty) {
         let before = figures(relay, "allocations_total", "");
