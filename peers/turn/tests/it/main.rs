@@ -1,4 +1,6 @@
-//! The client against coturn, on the loopback.
+//! The client against coturn, and coturn's client against the relay, on the loopback.
+
+mod uclient;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
