@@ -2,6 +2,7 @@
 //! Nothing is copied: their bytes lie where they came in.
 
 use std::io::IoSlice;
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 
 use arrayvec::ArrayVec;
@@ -9,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg};
 use plenary_wire::{Ecn, Limit};
 use rustix::net::addr::SocketAddrArg;
-use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
+use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg, sendto};
 
 use crate::message::{Message, PARTS_MAX};
 use crate::udp::Udp;
@@ -98,7 +99,8 @@ impl Sender {
     }
 
     fn send_run(&mut self, udp: &Udp, run: &[Message<'_>], sent: &mut Sent) {
-        let slices: ArrayVec<IoSlice<'_>, { RUN_MAX * PARTS_MAX }> = run.iter().flat_map(Message::slices).collect();
+        let mut slices = ArrayVec::<IoSlice<'_>, { RUN_MAX * PARTS_MAX }>::new();
+        slices.extend(run.iter().flat_map(Message::slices));
         let segment = run[0].len() as u16;
         match call(udp, &run[0], &slices, Some(segment)) {
             Ok(()) => {
@@ -161,13 +163,15 @@ fn send_singles(udp: &Udp, messages: &[Message<'_>], sent: &mut Sent) -> usize {
         sent.add(send_one(udp, message));
         return 1;
     }
-    let addresses: ArrayVec<SocketAddrAny, SINGLES_MAX> = messages.iter().map(|it| it.to.as_any()).collect();
-    let contents: ArrayVec<_, SINGLES_MAX> = messages.iter().map(Message::slices).collect();
-    let mut controls: ArrayVec<SendAncillaryBuffer<'_, '_, '_>, SINGLES_MAX> =
-        messages.iter().map(|_| SendAncillaryBuffer::default()).collect();
+    let mut addresses = ArrayVec::<SocketAddrAny, SINGLES_MAX>::new();
+    let mut contents = ArrayVec::<ArrayVec<IoSlice<'_>, PARTS_MAX>, SINGLES_MAX>::new();
+    let mut controls = ArrayVec::<SendAncillaryBuffer<'_, '_, '_>, SINGLES_MAX>::new();
+    let mut headers = ArrayVec::<MMsgHdr<'_>, SINGLES_MAX>::new();
+    addresses.extend(messages.iter().map(|it| it.to.as_any()));
+    contents.extend(messages.iter().map(Message::slices));
+    controls.extend(messages.iter().map(|_| SendAncillaryBuffer::default()));
     let parts = addresses.iter().zip(&contents).zip(&mut controls);
-    let mut headers: ArrayVec<MMsgHdr<'_>, SINGLES_MAX> =
-        parts.map(|((address, contents), control)| MMsgHdr::new_with_addr(address, contents, control)).collect();
+    headers.extend(parts.map(|((address, contents), control)| MMsgHdr::new_with_addr(address, contents, control)));
     match sendmmsg(udp, &mut headers, SendFlags::empty()) {
         Ok(count) => {
             sent.calls += 1;
@@ -189,7 +193,11 @@ fn send_singles(udp: &Udp, messages: &[Message<'_>], sent: &mut Sent) -> usize {
 fn send_one(udp: &Udp, message: &Message<'_>) -> Sent {
     // The next one may be fragmented again. If it can't be told to be so, what follows is as this one.
     let is_set = message.dont_fragment && udp.set_dont_fragment(true).is_ok();
-    let done = call(udp, message, &message.slices(), None);
+    let slices = message.slices();
+    let done = match slices[..] {
+        [bytes] if message.ecn == Ecn::NotEct => call_plain(udp, message.to, &bytes),
+        _ => call(udp, message, &slices, None),
+    };
     if is_set {
         let _ = udp.set_dont_fragment(false);
     }
@@ -222,6 +230,15 @@ fn call(udp: &Udp, message: &Message<'_>, slices: &[IoSlice<'_>], segment: Optio
         controls.push(ControlMessage::UdpGsoSegments(segment));
     }
     let to = SockaddrStorage::from(message.to);
-    let send = || sendmsg(udp.as_raw_fd(), slices, &controls, MsgFlags::empty(), Some(&to)).map(|_| ());
+    again(|| sendmsg(udp.as_raw_fd(), slices, &controls, MsgFlags::empty(), Some(&to)).map(|_| ()))
+}
+
+/// A plain one, of which the kernel has less to read.
+fn call_plain(udp: &Udp, to: SocketAddr, bytes: &[u8]) -> Result<(), Errno> {
+    let errno = |error: rustix::io::Errno| Errno::from_raw(error.raw_os_error());
+    again(|| sendto(udp, bytes, SendFlags::empty(), &to).map(|_| ()).map_err(errno))
+}
+
+fn again(send: impl Fn() -> Result<(), Errno>) -> Result<(), Errno> {
     send().or_else(|error| if OF_EARLIER.contains(&error) { send() } else { Err(error) })
 }

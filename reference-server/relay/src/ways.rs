@@ -56,20 +56,21 @@ impl Ways {
     }
 
     fn relay_all(&mut self, relays: &[Relay<'_>]) {
-        let mut order: ArrayVec<&Relay<'_>, BATCH_MAX> = relays.iter().collect();
+        // Filled where they lie: an array that is collected is moved, with all the room that it has.
+        let mut order = ArrayVec::<&Relay<'_>, BATCH_MAX>::new();
+        let mut messages = ArrayVec::<Message<'_>, BATCH_MAX>::new();
+        order.extend(relays);
         order.sort_unstable_by_key(|relay| (relay.flow, ptr::from_ref(*relay)));
         for of_one in order.chunk_by(|one, other| one.flow == other.flow) {
             let flow = of_one[0].flow;
             let (own, nowhere) = (&self.own, &mut self.tally.nowhere);
             let is_to_peers = self.flows.udp(flow).is_some_and(|udp| udp.kind == Kind::Relay);
-            let messages: ArrayVec<Message<'_>, BATCH_MAX> = of_one
-                .iter()
-                .filter_map(|relay| {
-                    let way = if is_to_peers { own.way_to(relay.to) } else { Some(relay.to) };
-                    *nowhere += u64::from(way.is_none());
-                    way.map(|to| Message::of_relay(relay, to))
-                })
-                .collect();
+            messages.clear();
+            messages.extend(of_one.iter().filter_map(|relay| {
+                let way = if is_to_peers { own.way_to(relay.to) } else { Some(relay.to) };
+                *nowhere += u64::from(way.is_none());
+                way.map(|to| Message::of_relay(relay, to))
+            }));
             self.send(flow, &messages);
         }
     }
