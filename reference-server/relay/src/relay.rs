@@ -18,7 +18,7 @@ use crate::load::Load;
 use crate::own::Own;
 use crate::poller::{Poller, Waker};
 use crate::ports::{Bound, Ports};
-use crate::streams::READ_BYTES;
+use crate::streams::BUFFER_BYTES;
 use crate::udp::{Kind, Udp, open};
 use crate::ways::Ways;
 use crate::worker::{Command, Place, Worker};
@@ -277,7 +277,7 @@ impl Thread {
             ways,
             places,
             buffers: Some(Buffers::new()),
-            stream_buffer: vec![0; READ_BYTES],
+            stream_buffer: vec![0; BUFFER_BYTES],
             commands: waiting,
             counters: Arc::clone(&counters),
             events: Events { admits: true, ..Events::default() },

@@ -19,8 +19,11 @@ const ACCEPTS: usize = 32;
 /// How long it waits if the system has no room for another connection.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
-/// The longest message of a client, and what is read behind it at once.
-pub(crate) const READ_BYTES: usize = 65_556 + 65_536;
+/// What is read from a client at once. They may be 4,096 datagrams without a byte, and others have their turn behind them.
+const READ_BYTES: usize = 16 << 10;
+
+/// The longest message of a client, but for a byte, and what is read behind it.
+pub(crate) const BUFFER_BYTES: usize = 65_555 + READ_BYTES;
 
 /// What is taken at once from one of two that are joined.
 const CARRIED_BYTES: usize = 32 << 10;
@@ -144,7 +147,7 @@ impl Worker {
         let mut buffer = std::mem::take(&mut self.stream_buffer);
         let kept = connection.received.len();
         buffer[..kept].copy_from_slice(&connection.received);
-        let read = connection.read(&mut buffer[kept..]);
+        let read = connection.read(&mut buffer[kept..kept + READ_BYTES]);
         match read {
             Ok(count) if count > 0 => {
                 connection.received = Vec::new();

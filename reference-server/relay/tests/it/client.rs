@@ -42,7 +42,10 @@ impl Client {
 
     /// One by TCP, with an allocation.
     pub(crate) fn tcp(relay: &Relay) -> Self {
-        let server = relay.listeners()[0];
+        Self::tcp_at(relay.listeners()[0])
+    }
+
+    pub(crate) fn tcp_at(server: SocketAddr) -> Self {
         let stream = TcpStream::connect(server).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_nonblocking(true).unwrap();
