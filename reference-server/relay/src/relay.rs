@@ -248,51 +248,63 @@ struct Shares {
 
 impl Thread {
     fn start(config: &Config, shares: &Shares, sockets: Vec<Sockets>) -> Result<Self, StartError> {
-        let now = Instant::now();
-        let mut turn = config.turn.clone();
-        turn.entropy = draw()?;
-        turn.unix_time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let allocations_max = turn.allocations_max.into();
-        let relays: Vec<_> = config.relays.iter().copied().zip(shares.bound.iter().cloned()).collect();
-        let own = Own::new(&relays, turn.peers.own.clone(), turn.peers.services.clone());
-        let mut server = Server::new(turn, now)?;
-        let poller = Poller::new()?;
-        let waker = poller.waker();
-        let mut ways = Ways::new(poller, own);
-        for Sockets { datagrams, clients } in sockets {
-            let local = datagrams.local;
-            let flow = add(&mut ways, Flow::Datagrams(datagrams))?;
-            server.listen(flow, local).map_err(io::Error::other)?;
-            add(&mut ways, Flow::Clients(clients))?;
-        }
-        let place = |(address, bound)| {
-            let ports = Ports::new(config.ports.clone(), shares.index, shares.threads, bound)?;
-            Ok(Place { address, ports })
-        };
-        let places = relays.into_iter().map(place).collect::<io::Result<_>>()?;
-        let (commands, waiting) = channel();
-        let counters = Arc::new(Counters::default());
-        let worker = Worker {
-            server,
-            ways,
-            places,
-            buffers: Some(Buffers::new()),
-            stream_buffer: vec![0; BUFFER_BYTES],
-            commands: waiting,
-            counters: Arc::clone(&counters),
-            events: Events { admits: true, ..Events::default() },
-            load: Load::new(now),
-            allocations_max,
-            admission: Admission::Open,
-            answers: Vec::new(),
-            out: Vec::new(),
-            accept_at: None,
-            is_stopped: false,
-        };
+        let (worker, commands) = worker(config, shares, sockets)?;
+        let (waker, counters) = (worker.ways.poller.waker(), Arc::clone(&worker.counters));
         let thread = std::thread::Builder::new().name(format!("turn {}", shares.index));
         let ended = thread.spawn(move || worker.run())?;
         Ok(Self { commands, waker, counters, ended: Mutex::new(Some(ended)) })
     }
+}
+
+fn worker(config: &Config, shares: &Shares, sockets: Vec<Sockets>) -> Result<(Worker, Sender<Command>), StartError> {
+    let now = Instant::now();
+    let mut turn = config.turn.clone();
+    turn.entropy = draw()?;
+    turn.unix_time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let allocations_max = turn.allocations_max.into();
+    let relays: Vec<_> = config.relays.iter().copied().zip(shares.bound.iter().cloned()).collect();
+    let own = Own::new(&relays, turn.peers.own.clone(), turn.peers.services.clone());
+    let mut server = Server::new(turn, now)?;
+    let mut ways = Ways::new(Poller::new()?, own);
+    for Sockets { datagrams, clients } in sockets {
+        let local = datagrams.local;
+        let flow = add(&mut ways, Flow::Datagrams(datagrams))?;
+        server.listen(flow, local).map_err(io::Error::other)?;
+        add(&mut ways, Flow::Clients(clients))?;
+    }
+    let place = |(address, bound)| {
+        let ports = Ports::new(config.ports.clone(), shares.index, shares.threads, bound)?;
+        Ok(Place { address, ports })
+    };
+    let places = relays.into_iter().map(place).collect::<io::Result<_>>()?;
+    let (commands, waiting) = channel();
+    let worker = Worker {
+        server,
+        ways,
+        places,
+        buffers: Some(Buffers::new()),
+        stream_buffer: vec![0; BUFFER_BYTES],
+        commands: waiting,
+        counters: Arc::default(),
+        events: Events { admits: true, ..Events::default() },
+        load: Load::new(now),
+        allocations_max,
+        admission: Admission::Open,
+        answers: Vec::new(),
+        out: Vec::new(),
+        accept_at: None,
+        is_stopped: false,
+    };
+    Ok((worker, commands))
+}
+
+/// A worker without a thread: a test takes its turns.
+#[cfg(test)]
+pub(crate) fn lone_worker(mut config: Config) -> Worker {
+    fill_in(&mut config, 1).unwrap();
+    let sockets = listeners(&config.listen, 1).unwrap().remove(0).sockets;
+    let bound = config.relays.iter().map(|_| Bound::default()).collect();
+    worker(&config, &Shares { index: 0, threads: 1, bound }, sockets).unwrap().0
 }
 
 fn add(ways: &mut Ways, flow: Flow) -> io::Result<FlowId> {

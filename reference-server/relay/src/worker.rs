@@ -217,3 +217,6 @@ impl Worker {
         self.counters.note(&self.server, &self.ways.tally, &self.events);
     }
 }
+
+#[cfg(test)]
+mod tests;
