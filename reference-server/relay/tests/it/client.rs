@@ -54,7 +54,7 @@ impl Client {
     }
 
     pub(crate) fn by_udp(server: SocketAddr, change: impl FnOnce(&mut client::Config)) -> Result<Self, Failure> {
-        let socket = Socket::bind("127.0.0.1");
+        let socket = Socket::bind(if server.is_ipv4() { "127.0.0.1" } else { "::1" });
         let local = socket.address();
         Self::new(Way::Datagrams(socket), server, local, change)
     }
@@ -92,6 +92,12 @@ impl Client {
     /// The address by which peers reach it.
     pub(crate) fn relayed(&self) -> SocketAddr {
         self.machine.allocated().and_then(|told| told.ipv4).expect("an allocation")
+    }
+
+    /// The one of a peer's family.
+    pub(crate) fn relayed_like(&self, peer: SocketAddr) -> SocketAddr {
+        let told = self.machine.allocated().expect("an allocation");
+        if peer.is_ipv4() { told.ipv4.unwrap() } else { told.ipv6.unwrap() }
     }
 
     /// Its own address, as the relay knows it.

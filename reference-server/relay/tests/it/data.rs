@@ -49,7 +49,7 @@ fn bursts() -> Vec<Vec<usize>> {
 }
 
 /// All of these arrive in this order.
-fn assert_arrived(mut next: impl FnMut() -> Arrived, expected: &[Vec<u8>]) {
+pub(crate) fn assert_arrived(mut next: impl FnMut() -> Arrived, expected: &[Vec<u8>]) {
     for (number, bytes) in expected.iter().enumerate() {
         let arrived = next();
         assert!(arrived.bytes == *bytes, "{number} of {}: {} bytes", expected.len(), arrived.bytes.len());

@@ -4,10 +4,11 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use plenary_relay::{Config, Relay, StartError};
-use plenary_turn::Admission;
 use plenary_turn::client::Failure;
+use plenary_turn::{Admission, TimeLimited};
 
 use crate::client::Client;
 use crate::socket::Socket;
@@ -118,6 +119,26 @@ fn both_families_are_listened_at_on_the_same_port() {
     assert_eq!(client.relayed().ip().to_string(), "127.0.0.1");
     let taken = config_at(relay.listeners().to_vec());
     assert!(matches!(Relay::start(taken), Err(StartError::Listen(..))), "another one listens there");
+}
+
+#[test]
+fn secrets_are_replaced() {
+    let relay = relay(|config| config.turn.secrets = vec![b"old".to_vec()]);
+    let server = relay.listeners()[0];
+    let expires = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(3600);
+    let code = |secret: &[u8]| {
+        let TimeLimited { username, password } = TimeLimited::new(secret, expires, "user");
+        let client = Client::by_udp(server, |config| (config.username, config.password) = (username, password));
+        client.map(Client::close).map_err(|failure| match failure {
+            Failure::Refused(code) => code.0,
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!((code(b"old"), code(b"new")), (Ok(()), Err(401)));
+    relay.set_secrets(&[b"new".to_vec()]).unwrap();
+    assert_eq!((code(b"old"), code(b"new")), (Err(401), Ok(())));
+    assert!(relay.set_secrets(&vec![Vec::new(); 9]).is_err());
+    assert_eq!(code(b"new"), Ok(()), "the others hold");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod data;
 mod icmp;
 mod joined;
 mod limits;
+mod narrow;
 mod nat;
 mod near;
 mod slow;

@@ -9,6 +9,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use plenary_wire::Ecn;
 use quinn_udp::{BATCH_SIZE, EcnCodepoint, RecvMeta, Transmit, UdpSocketState};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::{self as options, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
 
 use crate::start::PATIENCE;
 
@@ -34,6 +35,12 @@ impl Socket {
     pub(crate) fn bind_at(address: SocketAddr) -> std::io::Result<Self> {
         let socket = UdpSocket::bind(address)?;
         let state = UdpSocketState::new((&socket).into())?;
+        if address.is_ipv4() {
+            options::set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::DONT)?;
+        } else {
+            options::set_ipv6_mtu_discover(&socket, Ipv6PathMtuDiscovery::DONT)?;
+            setsockopt(&socket, sockopt::Ipv6DontFrag, &false)?;
+        }
         // With it there is no room left for ECN.
         setsockopt(&socket, sockopt::ReceiveTimestampns, &false)?;
         state.set_recv_buffer_size((&socket).into(), 4 << 20)?;
