@@ -43,11 +43,11 @@ fn what_is_too_long_is_fragmented() {
         let (mut client, mut peer) = (Client::udp(&relay), Socket::bind(FAR));
         client.bind(peer.address());
         for length in [1472, 1473, 3000, 9000, 60_000] {
-            let bytes = datagram(length, length);
-            client.send(peer.address(), &bytes);
-            assert_arrived(|| peer.expect(), &[bytes.clone()]);
-            peer.send(client.relayed(), &bytes);
-            assert_arrived(|| client.expect(), &[bytes]);
+            let all = [datagram(length, length)];
+            client.send(peer.address(), &all[0]);
+            assert_arrived(|| peer.expect(), &all);
+            peer.send(client.relayed(), &all[0]);
+            assert_arrived(|| client.expect(), &all);
         }
         // Runs that an interface does not cut go one by one.
         ip("link set lo mtu 1280");
