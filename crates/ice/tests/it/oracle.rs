@@ -1,104 +1,52 @@
 //! The oracle matrix: two agents on every pair of NATs, with and without relays, loss and distance, and all that they
 //! come to is compared with what brute force finds possible on the same network. See the crate's front page.
 
-mod cell;
+mod agents;
 mod figures;
-mod prober;
-mod server;
-mod station;
-mod trial;
-mod verdict;
-mod wire;
-mod world;
+#[path = "oracle/matrix/matrix.rs"]
+pub(crate) mod matrix;
 
-use std::collections::BTreeMap;
-
-use cell::{Cell, DOORS, Door, Ground, Place, STACKS, Stack, Trial, Turn};
-use verdict::{Verdict, judge};
-
-const LOSSES: [u8; 4] = [0, 5, 20, 40];
-const RTTS: [u64; 3] = [2, 50, 300];
-
-/// How many times the matrix is run: `PLENARY_ORACLE_ROUNDS`, 1 if it is not set.
-fn times() -> usize {
-    std::env::var("PLENARY_ORACLE_ROUNDS").map_or(1, |times| times.parse().expect("a number of times"))
-}
-
-/// How much of the matrix is run on some grounds.
-#[derive(Clone, Copy)]
-struct Sample {
-    rounds: usize,
-    /// Of the cells of a ground, one in so many, others in each round: a divisor of 12.
-    share: usize,
-    /// Of the 12 conditions, so many for each cell, others in each round.
-    conditions: usize,
-}
-
-/// Runs a sample of these grounds; those of one shard of two.
-fn sweep(grounds: &[Ground], sample: Sample, shard: usize) {
-    let mut verdicts: BTreeMap<Cell, Verdict> = BTreeMap::new();
-    let conditions: Vec<_> = LOSSES.into_iter().flat_map(|loss| RTTS.map(|rtt| (loss, rtt))).collect();
-    let (mut runs, mut wrong) = (0, Vec::new());
-    for round in 0..sample.rounds * times() {
-        let cells = cell::cells(grounds, round, sample.share).into_iter().enumerate();
-        for (index, cell) in cells.filter(|(index, _)| index % 2 == shard) {
-            let verdict = verdicts.entry(cell).or_insert_with(|| judge(cell));
-            let chosen = |number: &usize| (number * 5 + index / 2 + round * 7) % conditions.len() < sample.conditions;
-            for number in (0..conditions.len()).filter(chosen) {
-                let (loss, rtt) = conditions[number];
-                let seed = (round as u64) << 32 | (index as u64) << 8 | number as u64;
-                let trickle = (round + index / 2 + number) % 2 == 1;
-                let trial = Trial { cell, loss, rtt, trickle, seed };
-                let outcome = trial::run(trial, verdict);
-                if runs % 50 == 0 {
-                    assert_eq!(outcome, trial::run(trial, verdict), "{trial}: two runs of one seed differ");
-                }
-                runs += 1;
-                wrong.extend(outcome.err());
-            }
-        }
-    }
-    let shown: Vec<_> = wrong.iter().take(5).map(String::as_str).collect();
-    assert!(wrong.is_empty(), "{} of {runs} runs are wrong:\n{}", wrong.len(), shown.join("\n"));
-    println!("{runs} runs");
-}
+use agents::Agents;
+use matrix::cell::{self, Cell, DOORS, Door, Place, STACKS, Stack, Turn};
+use matrix::verdict::judge;
+use matrix::{Sample, sweep};
 
 const APART: Sample = Sample { rounds: 3, share: 1, conditions: 12 };
 
 #[test]
 fn apart_even() {
-    sweep(&cell::apart(), APART, 0);
+    sweep(&Agents, &cell::apart(), APART, 0);
 }
 
 #[test]
 fn apart_odd() {
-    sweep(&cell::apart(), APART, 1);
+    sweep(&Agents, &cell::apart(), APART, 1);
 }
 
 const FAMILIES: Sample = Sample { rounds: 8, share: 12, conditions: 3 };
 
 #[test]
 fn families_even() {
-    sweep(&cell::families(), FAMILIES, 0);
+    sweep(&Agents, &cell::families(), FAMILIES, 0);
 }
 
 #[test]
 fn families_odd() {
-    sweep(&cell::families(), FAMILIES, 1);
+    sweep(&Agents, &cell::families(), FAMILIES, 1);
 }
 
 #[test]
 fn together() {
     for shard in [0, 1] {
-        sweep(&cell::together(&STACKS[..1]), Sample { rounds: 2, share: 1, conditions: 4 }, shard);
-        sweep(&cell::together(&STACKS[1..]), Sample { rounds: 2, share: 4, conditions: 2 }, shard);
+        sweep(&Agents, &cell::together(&STACKS[..1]), Sample { rounds: 2, share: 1, conditions: 4 }, shard);
+        sweep(&Agents, &cell::together(&STACKS[1..]), Sample { rounds: 2, share: 4, conditions: 2 }, shard);
     }
 }
 
 #[test]
 fn nested() {
     for shard in [0, 1] {
-        sweep(&cell::nested(), Sample { rounds: 1, share: 1, conditions: 2 }, shard);
+        sweep(&Agents, &cell::nested(), Sample { rounds: 1, share: 1, conditions: 2 }, shard);
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::RTTS;
-use super::cell::{Cell, Door, Place, Stack, Trial, Turn};
-use super::trial::Run;
-use super::verdict::{Base, Remote, judge};
+use super::agents::Agents;
+use super::matrix::RTTS;
+use super::matrix::cell::{Cell, Door, Place, Stack, Trial, Turn};
+use super::matrix::trial::{Run, usable_after};
+use super::matrix::verdict::{Base, Remote, judge};
 use crate::lab::ms;
 
 fn cell(doors: [Door; 2], turn: Turn) -> Cell {
@@ -19,24 +20,12 @@ fn paths(run: &Run<'_>) -> [Option<(Base, Remote)>; 2] {
     run.paths().map(|path| path.map(|path| (path.base, path.remote)))
 }
 
-/// When each side is usable after both were told all, the controlling side first.
-fn usable_after(cell: Cell, loss: u8, rtt: u64, seed: u64) -> [Duration; 2] {
-    let verdict = judge(cell);
-    let mut run = Run::new(Trial { cell, loss, rtt, trickle: false, seed }, &verdict);
-    while run.usable.contains(&None) {
-        assert!(run.step(Duration::from_secs(45)), "seed {seed} at loss {loss} % and RTT {rtt} ms");
-    }
-    let after = |peer: usize| run.usable[peer].unwrap() - run.begun[peer].unwrap();
-    let controlling = cell.controlling();
-    [after(controlling), after(1 - controlling)]
-}
-
 #[test]
 fn usable_after_one_round_trip() {
     let open = cell([Door::Open; 2], Turn::None);
     for rtt in RTTS {
         for (lite, a_controls) in [(None, true), (None, false), (Some(0), true), (Some(1), true)] {
-            let [controlling, controlled] = usable_after(Cell { lite, a_controls, ..open }, 0, rtt, 1);
+            let [controlling, controlled] = usable_after(&Agents, Cell { lite, a_controls, ..open }, 0, rtt, 1);
             assert!(controlling <= ms(rtt + 1), "RTT {rtt} ms, lite {lite:?}: {controlling:?}");
             assert!(controlled <= ms(rtt * 3 / 2 + 1), "RTT {rtt} ms, lite {lite:?}: {controlled:?}");
         }
@@ -47,7 +36,7 @@ fn usable_after_one_round_trip() {
 fn usable_after_one_round_trip_and_25_ms_where_only_relays_work() {
     for (door, turn) in [(Door::Blocked, Turn::Tcp), (Door::Symmetric, Turn::Udp), (Door::Symmetric, Turn::Tcp)] {
         for rtt in RTTS {
-            for side in usable_after(cell([door; 2], turn), 0, rtt, 1) {
+            for side in usable_after(&Agents, cell([door; 2], turn), 0, rtt, 1) {
                 assert!(side <= ms(rtt + 25), "{door:?}, RTT {rtt} ms: {side:?}");
             }
         }
@@ -64,7 +53,8 @@ fn a_fifth_of_all_packets_lost_costs_little() {
     ] {
         for rtt in RTTS {
             let cell = Cell { lite, ..cell(doors, Turn::None) };
-            let mut times: Vec<_> = (0..200).map(|seed| usable_after(cell, 20, rtt, seed).into_iter().max()).collect();
+            let mut times: Vec<_> =
+                (0..200).map(|seed| usable_after(&Agents, cell, 20, rtt, seed).into_iter().max()).collect();
             times.sort_unstable();
             let p95 = times[189].unwrap();
             assert!(p95 <= ms(3 * rtt + 250), "{doors:?}, RTT {rtt} ms, lite {lite:?}: {p95:?}");
@@ -82,7 +72,7 @@ fn a_dead_pair_is_left_within_one_and_a_half_seconds() {
     {
         let cell = Cell { a_controls, lite, ..cell };
         let trial = Trial { cell, loss: 0, rtt: 50, trickle: false, seed };
-        let mut run = Run::new(trial, &verdict);
+        let mut run = Run::new(&Agents, trial, &verdict);
         let begin = Duration::from_secs(8) + ms(seed * 29);
         while run.step(begin) {}
         assert_eq!(paths(&run)[0], Some((Base::Udp, Remote::Host)), "{trial}");
@@ -103,7 +93,7 @@ fn consent_is_asked_for_on_streams() {
     let cell = Cell { tcp: true, ..cell([Door::Open, Door::Blocked], Turn::None) };
     let verdict = judge(cell);
     for seed in 0..10 {
-        let mut run = Run::new(Trial { cell, loss: 0, rtt: 50, trickle: false, seed }, &verdict);
+        let mut run = Run::new(&Agents, Trial { cell, loss: 0, rtt: 50, trickle: false, seed }, &verdict);
         while run.step(Duration::from_secs(100)) {}
         assert_eq!(paths(&run), [Some((Base::Stream, Remote::Accepted)), Some((Base::Stream, Remote::Listener))]);
     }

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use plenary_netsim::Simulation;
 use plenary_wire::FlowId;
 
+use super::cast::{Cast, Seat, Serves};
 use super::cell::{Cell, Stack, unsynthesized};
 use super::prober::Prober;
-use super::station::{Brain, is_relayed, relayed_flow};
+use super::server::{Server, Sockets};
+use super::station::{Brain, Host, Relay, Station, is_relayed, relayed_flow};
 use super::world::{World, stun_server};
 use crate::lab::ms;
 
@@ -80,10 +83,23 @@ pub(crate) struct Verdict {
     pub(crate) best: Option<Path>,
 }
 
+/// Those who probe, by servers and relays of the laboratory's own.
+struct Probers;
+
+impl Cast for Probers {
+    fn server(&self, sockets: Sockets, _sim: &mut Simulation<Host>) -> Box<dyn Serves> {
+        Box::new(Server::new(sockets))
+    }
+
+    fn station(&self, seat: Seat, sim: &mut Simulation<Host>) -> Station {
+        let prober = Prober::new(seat.peer as u8, seat.cell.is_lite(seat.peer));
+        Station::new(Brain::Prober(prober), seat.way.map(|way| Relay::new(way, sim.now())))
+    }
+}
+
 /// Probes the network of a cell.
 pub(crate) fn judge(cell: Cell) -> Verdict {
-    let brain = |peer: usize| Brain::Prober(Prober::new(peer as u8, cell.is_lite(peer)));
-    let mut world = World::new(cell, 1, ms(4), |peer, _| brain(peer));
+    let mut world = World::new(&Probers, cell, 1, ms(4));
     for peer in [0, 1] {
         for socket in world.udp[peer].clone() {
             let prober = world.station_mut(peer).prober_mut();

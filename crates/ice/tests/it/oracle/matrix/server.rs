@@ -3,13 +3,24 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
-use plenary_wire::FlowId;
+use plenary_netsim::Machine;
+use plenary_wire::{Datagram, FlowId, Limit, Transmit};
 
+use super::cast::Serves;
+use super::station::Told;
 use super::wire::{
     ALLOCATE, ALLOCATED, DATA, Frames, HEAD, HELLO, Piece, SEND, TELL, TOLD, address_of, framed, with_address,
 };
-use crate::lab::stun_answer;
+
+/// The sockets of a server: one for each family where clients come in, and ports to be given to them. It listens for
+/// streams as well.
+#[derive(Clone, Debug)]
+pub(crate) struct Sockets {
+    pub(crate) udp: Vec<(FlowId, SocketAddr)>,
+    pub(crate) ports: Vec<(FlowId, SocketAddr)>,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Client {
@@ -29,22 +40,18 @@ struct Allocation {
 
 #[derive(Debug)]
 pub(crate) struct Server {
-    /// One for each family.
-    udp: Vec<(FlowId, SocketAddr)>,
-    /// Ports to be given to clients.
-    ports: Vec<(FlowId, SocketAddr)>,
+    sockets: Sockets,
     allocations: Vec<Allocation>,
     streams: BTreeMap<FlowId, Frames>,
-    pub(crate) out: VecDeque<Piece>,
+    out: VecDeque<Piece>,
 }
 
-impl Server {
-    pub(crate) fn new(udp: Vec<(FlowId, SocketAddr)>, ports: Vec<(FlowId, SocketAddr)>) -> Self {
-        Self { udp, ports, allocations: Vec::new(), streams: BTreeMap::new(), out: VecDeque::new() }
-    }
+impl Machine for Server {
+    type Event = Told;
 
-    pub(crate) fn handle_datagram(&mut self, flow: FlowId, remote: SocketAddr, bytes: &[u8]) {
-        if self.udp.iter().any(|udp| udp.0 == flow) {
+    fn handle_datagram(&mut self, datagram: Datagram<'_>, _now: Instant) {
+        let Datagram { flow, remote, bytes, .. } = datagram;
+        if self.sockets.udp.iter().any(|udp| udp.0 == flow) {
             return self.serve(Client::Udp(flow, remote), bytes);
         }
         let Some(allocation) = self.allocations.iter().find(|it| it.flow == flow) else { return };
@@ -54,11 +61,33 @@ impl Server {
         }
     }
 
-    pub(crate) fn handle_stream(&mut self, flow: FlowId, bytes: &[u8]) {
+    fn handle_stream(&mut self, flow: FlowId, bytes: &mut [u8], _now: Instant) {
         let frames = self.streams.entry(flow).or_default().take(bytes);
         for frame in frames {
             self.serve(Client::Stream(flow), &frame);
         }
+    }
+
+    fn handle_timeout(&mut self, _now: Instant) {}
+
+    fn poll_transmit(&mut self, _now: Instant, _limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
+        Some(self.out.pop_front()?.write(out))
+    }
+
+    fn poll_event(&mut self) -> Option<Told> {
+        None
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+}
+
+impl Serves for Server {}
+
+impl Server {
+    pub(crate) const fn new(sockets: Sockets) -> Self {
+        Self { sockets, allocations: Vec::new(), streams: BTreeMap::new(), out: VecDeque::new() }
     }
 
     fn serve(&mut self, client: Client, bytes: &[u8]) {
@@ -89,21 +118,36 @@ impl Server {
     }
 
     fn allocate(&mut self, client: Client, like: SocketAddr) -> SocketAddr {
-        let free = self.ports.iter().position(|port| port.1.is_ipv4() == like.is_ipv4());
-        let (flow, local) = self.ports.remove(free.expect("there are two clients and two ports"));
+        let free = self.sockets.ports.iter().position(|port| port.1.is_ipv4() == like.is_ipv4());
+        let (flow, local) = self.sockets.ports.remove(free.expect("there are two clients and two ports"));
         self.allocations.push(Allocation { client, flow, local, permitted: BTreeSet::new() });
         local
     }
 
     fn reply(&mut self, client: Client, bytes: Vec<u8>) {
-        let local = |flow: FlowId| self.udp.iter().find(|udp| udp.0 == flow).expect("it came there").1;
+        let local = |flow: FlowId| self.sockets.udp.iter().find(|udp| udp.0 == flow).expect("it came there").1;
         self.out.push_back(match client {
             Client::Udp(flow, remote) => Piece { flow, local: local(flow), remote, bytes },
             // A stream has its addresses.
             Client::Stream(flow) => {
-                let any = self.udp[0].1;
+                let any = self.sockets.udp[0].1;
                 Piece { flow, local: any, remote: any, bytes: framed(&bytes) }
             }
         });
     }
+}
+
+/// What a STUN server answers to a Binding request.
+pub(crate) fn stun_answer(from: SocketAddr, request: &[u8]) -> Vec<u8> {
+    let (family, ip) = match from.ip() {
+        IpAddr::V4(ip) => (1, ip.octets().to_vec()),
+        IpAddr::V6(ip) => (2, ip.octets().to_vec()),
+    };
+    let mut answer = vec![1, 1, 0, 8 + ip.len() as u8, 0x21, 0x12, 0xa4, 0x42];
+    answer.extend(&request[8..20]);
+    answer.extend([0, 0x20, 0, 4 + ip.len() as u8, 0, family]);
+    answer.extend((from.port() ^ 0x2112).to_be_bytes());
+    // Exclusive-or with the cookie, and behind it the transaction id.
+    answer.extend(ip.iter().zip(&request[4..20]).map(|(byte, mask)| byte ^ mask));
+    answer
 }

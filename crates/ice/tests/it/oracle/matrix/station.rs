@@ -1,19 +1,17 @@
-//! A peer's host: its sockets, streams and relay, and in it an agent, or a prober.
+//! A peer's host: its sockets, streams and relay, and in it who must find their way, or a prober.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use plenary_ice::{Agent, Event, Request};
+use plenary_ice::{Event, Request};
 use plenary_netsim::{Closed, Machine};
 use plenary_wire::{Datagram, Ecn, FlowId, Limit, Transmit};
 
+use super::cast::{Media, Serves, Subject, Way};
 use super::cell::Turn;
 use super::prober::Prober;
-use super::server::Server;
-use super::wire::{
-    ALLOCATE, ALLOCATED, DATA, Frames, HEAD, HELLO, MEDIA, Piece, SEND, address_of, framed, with_address,
-};
+use super::wire::{ALLOCATE, ALLOCATED, DATA, Frames, HEAD, HELLO, Piece, SEND, address_of, framed, with_address};
 
 /// The flows of what goes through the relay: IPv4, and IPv6.
 const RELAYED: [FlowId; 2] = [FlowId(1_000_000), FlowId(1_000_001)];
@@ -33,25 +31,22 @@ pub(crate) fn active_flow(address: SocketAddr) -> FlowId {
 }
 
 pub(crate) enum Brain {
-    Agent(Box<Agent>),
+    Subject(Box<dyn Subject>),
     Prober(Prober),
 }
 
 #[derive(Debug)]
 pub(crate) enum Told {
     Ice(Event),
+    /// There is a pair, or another one.
+    Selected,
     /// The relay has given an address.
     Allocated(SocketAddr),
 }
 
-/// The way to a relay.
+/// A relay of the laboratory's own, in the eyes of its client.
 pub(crate) struct Relay {
-    pub(crate) flow: FlowId,
-    pub(crate) local: SocketAddr,
-    pub(crate) server: SocketAddr,
-    turn: Turn,
-    /// An address of each family that an address is wanted of.
-    wanted: Vec<SocketAddr>,
+    way: Way,
     /// Those that were given.
     pub(crate) relayed: Vec<SocketAddr>,
     ask_at: Option<Instant>,
@@ -61,21 +56,10 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// `way`: the flow, its local address, and the server's.
-    pub(crate) fn new(
-        way: (FlowId, SocketAddr, SocketAddr),
-        turn: Turn,
-        wanted: Vec<SocketAddr>,
-        now: Instant,
-    ) -> Self {
-        let (flow, local, server) = way;
-        let ask_at = (turn == Turn::Udp).then_some(now);
-        let is_ready = turn != Turn::Tls;
-        Self { flow, local, server, turn, wanted, relayed: Vec::new(), ask_at, is_ready, frames: Frames::default() }
-    }
-
-    const fn is_stream(&self) -> bool {
-        !matches!(self.turn, Turn::Udp)
+    pub(crate) fn new(way: Way, now: Instant) -> Self {
+        let ask_at = (!way.is_stream()).then_some(now);
+        let is_ready = way.turn != Turn::Tls;
+        Self { way, relayed: Vec::new(), ask_at, is_ready, frames: Frames::default() }
     }
 
     /// What is to be asked now.
@@ -83,18 +67,18 @@ impl Relay {
         if self.ask_at.is_none_or(|at| now < at) {
             return Vec::new();
         }
-        self.ask_at = (!self.is_stream()).then(|| now + Duration::from_millis(400));
+        self.ask_at = (!self.way.is_stream()).then(|| now + Duration::from_millis(400));
         if !self.is_ready {
-            return vec![self.piece(&with_address(HELLO, self.server, &[]))];
+            return vec![self.piece(&with_address(HELLO, self.way.server, &[]))];
         }
         let missing = |like: &&SocketAddr| !self.relayed.iter().any(|given| given.is_ipv4() == like.is_ipv4());
-        let asks = self.wanted.iter().filter(missing).map(|like| self.piece(&with_address(ALLOCATE, *like, &[])));
+        let asks = self.way.wanted.iter().filter(missing).map(|like| self.piece(&with_address(ALLOCATE, *like, &[])));
         asks.collect()
     }
 
     fn piece(&self, bytes: &[u8]) -> Piece {
-        let bytes = if self.is_stream() { framed(bytes) } else { bytes.to_vec() };
-        Piece { flow: self.flow, local: self.local, remote: self.server, bytes }
+        let bytes = if self.way.is_stream() { framed(bytes) } else { bytes.to_vec() };
+        Piece { flow: self.way.flow, local: self.way.local, remote: self.way.server, bytes }
     }
 }
 
@@ -106,8 +90,8 @@ pub(crate) struct Station {
     pub(crate) stream_addresses: BTreeMap<FlowId, (SocketAddr, SocketAddr)>,
     /// When something was last sent from this flow to that address.
     pub(crate) sent: BTreeMap<(FlowId, SocketAddr), Instant>,
-    /// Media that came in: on which flow, from where, its number, and whether the agent held the path to be proven.
-    pub(crate) media: Vec<(FlowId, SocketAddr, u32, bool)>,
+    /// Media that came in.
+    pub(crate) media: Vec<Media>,
     out: VecDeque<Piece>,
     events: VecDeque<Told>,
 }
@@ -126,14 +110,14 @@ impl Station {
         }
     }
 
-    pub(crate) fn agent(&self) -> &Agent {
-        let Brain::Agent(agent) = &self.brain else { panic!("there is no agent here") };
-        agent
+    pub(crate) fn subject(&self) -> &dyn Subject {
+        let Brain::Subject(subject) = &self.brain else { panic!("a prober is here") };
+        &**subject
     }
 
-    pub(crate) fn agent_mut(&mut self) -> &mut Agent {
-        let Brain::Agent(agent) = &mut self.brain else { panic!("there is no agent here") };
-        agent
+    pub(crate) fn subject_mut(&mut self) -> &mut dyn Subject {
+        let Brain::Subject(subject) = &mut self.brain else { panic!("a prober is here") };
+        &mut **subject
     }
 
     pub(crate) fn prober_mut(&mut self) -> &mut Prober {
@@ -142,14 +126,8 @@ impl Station {
     }
 
     /// Sends media on the pair in use, if there is one.
-    pub(crate) fn send_media(&mut self, number: u32) -> bool {
-        let Some(pair) = self.agent().selected() else { return false };
-        let mut bytes = vec![MEDIA];
-        bytes.extend(number.to_be_bytes());
-        if self.streams.contains_key(&pair.flow) {
-            bytes = framed(&bytes);
-        }
-        let piece = Piece { flow: pair.flow, local: pair.local, remote: pair.remote, bytes };
+    pub(crate) fn send_media(&mut self, number: u32, now: Instant) -> bool {
+        let Some(piece) = self.subject_mut().media(number, now) else { return false };
         let piece = self.outward(piece);
         self.out.push_back(piece);
         true
@@ -165,14 +143,10 @@ impl Station {
     }
 
     fn inward(&mut self, flow: FlowId, local: SocketAddr, remote: SocketAddr, bytes: &mut [u8], now: Instant) {
-        if bytes.first() == Some(&MEDIA) {
-            let number = u32::from_be_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
-            let proven = self.agent().is_proven(flow, remote);
-            return self.media.push((flow, remote, number, proven));
-        }
         match &mut self.brain {
-            Brain::Agent(agent) => {
-                let _ = agent.handle_datagram(Datagram { flow, local, remote, ecn: Ecn::NotEct, bytes }, now);
+            Brain::Subject(subject) => {
+                let datagram = Datagram { flow, local, remote, ecn: Ecn::NotEct, bytes };
+                self.media.extend(subject.handle_datagram(datagram, now));
             }
             Brain::Prober(prober) => {
                 let framed = self.streams.contains_key(&flow);
@@ -189,7 +163,7 @@ impl Station {
             (HELLO, _) => (relay.is_ready, relay.ask_at) = (true, Some(now)),
             (ALLOCATED, None) => {
                 relay.relayed.push(address);
-                if relay.relayed.len() == relay.wanted.len() {
+                if relay.relayed.len() == relay.way.wanted.len() {
                     relay.ask_at = None;
                 }
                 self.events.push_back(Told::Allocated(address));
@@ -201,20 +175,25 @@ impl Station {
 
     fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Instant) {
         let Datagram { flow, local, remote, bytes, .. } = datagram;
-        if self.relay.as_ref().is_some_and(|relay| relay.flow == flow && !relay.is_stream()) {
+        if self.relay.as_ref().is_some_and(|relay| relay.way.flow == flow && !relay.way.is_stream()) {
             return self.take_from_relay(bytes, now);
         }
         self.inward(flow, local, remote, bytes, now);
     }
 
     fn handle_stream(&mut self, flow: FlowId, bytes: &[u8], now: Instant) {
-        if let Some(relay) = self.relay.as_mut().filter(|relay| relay.flow == flow) {
+        if let Some(relay) = self.relay.as_mut().filter(|relay| relay.way.flow == flow) {
             for mut frame in relay.frames.take(bytes) {
                 self.take_from_relay(&mut frame, now);
             }
             return;
         }
-        let Some((_, frames)) = self.streams.get_mut(&flow) else { return };
+        let Some((_, frames)) = self.streams.get_mut(&flow) else {
+            if let Brain::Subject(subject) = &mut self.brain {
+                self.media.extend(subject.handle_way(flow, bytes, now));
+            }
+            return;
+        };
         for mut frame in frames.take(bytes) {
             let (local, remote) = self.stream_addresses[&flow];
             self.inward(flow, local, remote, &mut frame, now);
@@ -226,10 +205,7 @@ impl Station {
             Some(piece) => piece,
             None => self.next_piece(now)?,
         };
-        let start = out.len();
-        out.extend_from_slice(&piece.bytes);
-        let Piece { flow, local, remote, .. } = piece;
-        Some(Transmit { flow, local, remote, range: start..out.len(), segment: out.len() - start, ecn: Ecn::NotEct })
+        Some(piece.write(out))
     }
 
     fn next_piece(&mut self, now: Instant) -> Option<Piece> {
@@ -239,23 +215,75 @@ impl Station {
                 return Some(piece);
             }
         }
-        let piece = match &mut self.brain {
-            Brain::Prober(prober) => prober.out.pop_front()?,
-            Brain::Agent(agent) => {
-                let mut bytes = Vec::new();
-                let transmit = agent.poll_transmit(now, Limit::DATAGRAM, &mut bytes)?;
-                Piece { flow: transmit.flow, local: transmit.local, remote: transmit.remote, bytes }
-            }
+        let (piece, path) = match &mut self.brain {
+            Brain::Prober(prober) => (prober.out.pop_front()?, None),
+            Brain::Subject(subject) => subject.poll_transmit(now)?,
         };
-        self.sent.insert((piece.flow, piece.remote), now);
+        self.sent.extend(path.map(|path| (path, now)));
         Some(self.outward(piece))
+    }
+
+    fn poll_event(&mut self) -> Option<Told> {
+        if let Brain::Subject(subject) = &mut self.brain
+            && let Some(told) = subject.poll_event()
+        {
+            return Some(told);
+        }
+        self.events.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let subject = match &self.brain {
+            Brain::Subject(subject) => subject.poll_timeout(),
+            Brain::Prober(_) => None,
+        };
+        let relay = self.relay.as_ref().and_then(|relay| relay.ask_at);
+        [subject, relay].into_iter().flatten().min()
+    }
+
+    fn handle_connected(&mut self, flow: FlowId, local: SocketAddr, remote: SocketAddr, now: Instant) {
+        if let Some(relay) = self.relay.as_mut().filter(|relay| relay.way.flow == flow) {
+            relay.ask_at = Some(now);
+            return;
+        }
+        if let Brain::Subject(subject) = &mut self.brain
+            && subject.handle_way_open(flow, now)
+        {
+            return;
+        }
+        self.stream_addresses.insert(flow, (local, remote));
+        let request = self.streams.entry(flow).or_default().0.take();
+        match (&mut self.brain, request) {
+            // If it is not wanted any more, it stays unused.
+            (Brain::Subject(subject), Some(request)) => subject.handle_connected(request, Some((flow, local)), now),
+            (Brain::Prober(prober), _) => prober.handle_connected(flow, local, remote),
+            (Brain::Subject(_), None) => {}
+        }
+    }
+
+    fn handle_accepted(&mut self, flow: FlowId, local: SocketAddr, remote: SocketAddr, now: Instant) {
+        self.stream_addresses.insert(flow, (local, remote));
+        self.streams.insert(flow, (None, Frames::default()));
+        if let Brain::Subject(subject) = &mut self.brain {
+            subject.handle_accepted(flow, local, now);
+        }
+    }
+
+    fn handle_closed(&mut self, flow: FlowId, now: Instant) {
+        let request = self.streams.remove(&flow).and_then(|(request, _)| request);
+        if let Brain::Subject(subject) = &mut self.brain {
+            match request {
+                Some(request) => subject.handle_connected(request, None, now),
+                None => subject.handle_closed(flow, now),
+            }
+        }
     }
 }
 
 /// What stands on a node.
 pub(crate) enum Host {
     Station(Box<Station>),
-    Server(Server),
+    Server(Box<dyn Serves>),
 }
 
 impl Host {
@@ -276,91 +304,66 @@ impl Machine for Host {
     fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Instant) {
         match self {
             Self::Station(station) => station.handle_datagram(datagram, now),
-            Self::Server(server) => server.handle_datagram(datagram.flow, datagram.remote, datagram.bytes),
+            Self::Server(server) => server.handle_datagram(datagram, now),
         }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        if let Self::Station(station) = self
-            && let Brain::Agent(agent) = &mut station.brain
-        {
-            agent.handle_timeout(now);
+        match self {
+            Self::Station(station) => {
+                if let Brain::Subject(subject) = &mut station.brain {
+                    subject.handle_timeout(now);
+                }
+            }
+            Self::Server(server) => server.handle_timeout(now),
         }
     }
 
-    fn poll_transmit(&mut self, now: Instant, _limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
+    fn poll_transmit(&mut self, now: Instant, limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
         match self {
             Self::Station(station) => station.transmit(now, out),
-            Self::Server(server) => {
-                let Piece { flow, local, remote, bytes } = server.out.pop_front()?;
-                let start = out.len();
-                out.extend_from_slice(&bytes);
-                let segment = bytes.len();
-                Some(Transmit { flow, local, remote, range: start..out.len(), segment, ecn: Ecn::NotEct })
-            }
+            Self::Server(server) => server.poll_transmit(now, limit, out),
         }
     }
 
     fn poll_event(&mut self) -> Option<Told> {
-        let Self::Station(station) = self else { return None };
-        if let Brain::Agent(agent) = &mut station.brain
-            && let Some(event) = agent.poll_event()
-        {
-            return Some(Told::Ice(event));
+        match self {
+            Self::Station(station) => station.poll_event(),
+            Self::Server(server) => server.poll_event(),
         }
-        station.events.pop_front()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let Self::Station(station) = self else { return None };
-        let agent = match &station.brain {
-            Brain::Agent(agent) => agent.poll_timeout(),
-            Brain::Prober(_) => None,
-        };
-        let relay = station.relay.as_ref().and_then(|relay| relay.ask_at);
-        [agent, relay].into_iter().flatten().min()
+        match self {
+            Self::Station(station) => station.poll_timeout(),
+            Self::Server(server) => server.poll_timeout(),
+        }
     }
 
     fn handle_connected(&mut self, flow: FlowId, local: SocketAddr, remote: SocketAddr, now: Instant) {
-        let Self::Station(station) = self else { return };
-        if let Some(relay) = station.relay.as_mut().filter(|relay| relay.flow == flow) {
-            relay.ask_at = Some(now);
-            return;
-        }
-        station.stream_addresses.insert(flow, (local, remote));
-        let request = station.streams.entry(flow).or_default().0.take();
-        match (&mut station.brain, request) {
-            // If it is not wanted any more, it stays unused.
-            (Brain::Agent(agent), Some(request)) => drop(agent.handle_connected(request, Some((flow, local)), now)),
-            (Brain::Prober(prober), _) => prober.handle_connected(flow, local, remote),
-            (Brain::Agent(_), None) => {}
+        if let Self::Station(station) = self {
+            station.handle_connected(flow, local, remote, now);
         }
     }
 
     fn handle_accepted(&mut self, flow: FlowId, local: SocketAddr, remote: SocketAddr, now: Instant) {
-        let Self::Station(station) = self else { return };
-        station.stream_addresses.insert(flow, (local, remote));
-        station.streams.insert(flow, (None, Frames::default()));
-        if let Brain::Agent(agent) = &mut station.brain {
-            agent.handle_accepted(flow, local, now).expect("it came to the passive candidate");
+        match self {
+            Self::Station(station) => station.handle_accepted(flow, local, remote, now),
+            Self::Server(server) => server.handle_accepted(flow, local, remote, now),
         }
     }
 
     fn handle_stream(&mut self, flow: FlowId, bytes: &mut [u8], now: Instant) {
         match self {
             Self::Station(station) => station.handle_stream(flow, bytes, now),
-            Self::Server(server) => server.handle_stream(flow, bytes),
+            Self::Server(server) => server.handle_stream(flow, bytes, now),
         }
     }
 
-    fn handle_closed(&mut self, flow: FlowId, _reason: Closed, now: Instant) {
-        let Self::Station(station) = self else { return };
-        let Some((request, _)) = station.streams.remove(&flow) else { return };
-        if let Brain::Agent(agent) = &mut station.brain {
-            match request {
-                Some(request) => drop(agent.handle_connected(request, None, now)),
-                None => drop(agent.handle_closed(flow, now)),
-            }
+    fn handle_closed(&mut self, flow: FlowId, reason: Closed, now: Instant) {
+        match self {
+            Self::Station(station) => station.handle_closed(flow, now),
+            Self::Server(server) => server.handle_closed(flow, reason, now),
         }
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use plenary_netsim::{LinkConfig, LinkId, Loss, NatConfig, NodeId, Simulation, SiteConfig, SiteId};
 use plenary_wire::FlowId;
 
+use super::cast::{Cast, Seat, Way};
 use super::cell::{Cell, Door, Loop, PREFIX, Place, Stack, Turn, synthesized};
-use super::server::Server;
-use super::station::{Brain, Host, Relay, Station, is_relayed};
-use crate::lab::address;
+use super::server::Sockets;
+use super::station::{Host, Station, is_relayed};
 
 /// Who tells addresses, IPv4 and IPv6 of one host; and who relays.
 const STUN: [&str; 2] = ["198.51.100.9:3478", "[2001:db8:51::9]:3478"];
@@ -24,12 +24,17 @@ pub(crate) struct World {
     pub(crate) sim: Simulation<Host>,
     pub(crate) cell: Cell,
     pub(crate) peers: [NodeId; 2],
+    servers: Vec<NodeId>,
     pub(crate) sites: [SiteId; 2],
     /// The UDP sockets of each: IPv6 first.
     pub(crate) udp: [Vec<Socket>; 2],
     /// The listeners of each that is open, where there is ICE-TCP.
     pub(crate) listeners: [Vec<Socket>; 2],
     links: Vec<LinkId>,
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
 }
 
 /// The server that tells this peer how a socket is seen.
@@ -43,18 +48,11 @@ pub(crate) fn stun_server(cell: Cell, peer: usize, local: SocketAddr) -> SocketA
 }
 
 impl World {
-    /// `brains` makes what sits in each peer.
-    pub(crate) fn new(
-        cell: Cell,
-        seed: u64,
-        rtt: Duration,
-        mut brain: impl FnMut(usize, &mut Simulation<Host>) -> Brain,
-    ) -> Self {
+    pub(crate) fn new(cast: &dyn Cast, cell: Cell, seed: u64, rtt: Duration) -> Self {
         let mut sim = Simulation::new(seed);
         let (sites, addresses) = build_sites(&mut sim, cell);
-        for names in RELAYS.into_iter().chain([STUN]) {
-            add_server(&mut sim, names.map(address));
-        }
+        let names = RELAYS.into_iter().chain([STUN]);
+        let servers = names.map(|names| add_server(cast, &mut sim, names.map(address))).collect();
         let (mut links, mut listeners, mut udp) = (Vec::new(), [vec![], vec![]], [vec![], vec![]]);
         let peers = [0, 1].map(|peer| {
             let ips = &addresses[peer];
@@ -67,12 +65,12 @@ impl World {
             if cell.tcp && cell.is_open(peer) {
                 listeners[peer] = at(OPEN_PORT).map(|at| (sim.listen(node, at), at)).collect();
             }
-            let relay = cell.has_relay(peer).then(|| add_relay(&mut sim, node, ips, (cell, peer)));
-            let brain = brain(peer, &mut sim);
-            sim.place(node, Host::Station(Box::new(Station::new(brain, relay))));
+            let way = cell.has_relay(peer).then(|| way(&mut sim, node, ips, (cell, peer)));
+            let station = cast.station(Seat { cell, peer, way }, &mut sim);
+            sim.place(node, Host::Station(Box::new(station)));
             node
         });
-        Self { sim, cell, peers, sites, udp, listeners, links }
+        Self { sim, cell, peers, servers, sites, udp, listeners, links }
     }
 
     /// From now on so many of 100 packets of each peer are lost on their way out: every path has one such link.
@@ -90,6 +88,14 @@ impl World {
 
     pub(crate) fn station_mut(&mut self, peer: usize) -> &mut Station {
         self.sim.machine_mut(self.peers[peer]).station_mut()
+    }
+
+    /// What the cast's servers still hold.
+    pub(crate) fn leftovers(&self) -> Option<String> {
+        self.servers.iter().find_map(|node| match self.sim.machine(*node) {
+            Host::Server(server) => server.leftovers(),
+            Host::Station(_) => None,
+        })
     }
 
     pub(crate) fn peer_of(&self, node: NodeId) -> usize {
@@ -113,17 +119,19 @@ impl World {
     }
 }
 
-fn add_server(sim: &mut Simulation<Host>, at: [SocketAddr; 2]) {
+fn add_server(cast: &dyn Cast, sim: &mut Simulation<Host>, at: [SocketAddr; 2]) -> NodeId {
     let node = sim.network_mut().add_host(SiteId::INTERNET, &at.map(|at| at.ip()));
     let mut bind = |port: u16| at.map(|at| SocketAddr::new(at.ip(), port)).map(|at| (sim.bind(node, at), at));
     let (udp, ports) = (bind(3478).to_vec(), [bind(50_001), bind(50_002)].concat());
     for at in at {
         sim.listen(node, SocketAddr::new(at.ip(), OPEN_PORT));
     }
-    sim.place(node, Host::Server(Server::new(udp, ports)));
+    let server = cast.server(Sockets { udp, ports }, sim);
+    sim.place(node, Host::Server(server));
+    node
 }
 
-fn add_relay(sim: &mut Simulation<Host>, node: NodeId, ips: &[IpAddr], (cell, peer): (Cell, usize)) -> Relay {
+fn way(sim: &mut Simulation<Host>, node: NodeId, ips: &[IpAddr], (cell, peer): (Cell, usize)) -> Way {
     let [ipv4, ipv6] = RELAYS[if cell.one_server { 0 } else { peer }].map(address);
     let server = match cell.stacks[peer] {
         Stack::V4 | Stack::Dual => ipv4,
@@ -132,14 +140,13 @@ fn add_relay(sim: &mut Simulation<Host>, node: NodeId, ips: &[IpAddr], (cell, pe
     };
     let ip = *ips.iter().find(|ip| ip.is_ipv4() == server.is_ipv4()).expect("it has an address of that family");
     let wanted = if cell.stacks == [Stack::V4; 2] { vec![ipv4] } else { vec![ipv6, ipv4] };
-    let way = if cell.turn == Turn::Udp {
+    let turn = cell.turn;
+    if turn == Turn::Udp {
         let local = SocketAddr::new(ip, 5001);
-        (sim.bind(node, local), local, server)
-    } else {
-        let (local, server) = (SocketAddr::new(ip, 0), SocketAddr::new(server.ip(), OPEN_PORT));
-        (sim.connect(node, local, server), local, server)
-    };
-    Relay::new(way, cell.turn, wanted, sim.now())
+        return Way { flow: sim.bind(node, local), local, server, turn, wanted };
+    }
+    let (local, server) = (SocketAddr::new(ip, 0), SocketAddr::new(server.ip(), OPEN_PORT));
+    Way { flow: sim.connect(node, local, server), local, server, turn, wanted }
 }
 
 /// What a door is before peers with this stack.

@@ -1,19 +1,20 @@
-//! One run: two agents on the network of a cell, and what must come of it.
+//! One run: two of a cast on the network of a cell, and what must come of it.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use plenary_ice::{
-    Address, Agent, Candidate, CandidateKind, Config, Event, LocalCandidate, Mode, Parameters, Role, Selected, State,
-    TcpType, Transport,
+    Address, Candidate, CandidateKind, Config, Event, LocalCandidate, Mode, Parameters, Role, Selected, State, TcpType,
+    Transport,
 };
 use plenary_netsim::{Occurrence, Random};
 use plenary_wire::FlowId;
 
-use super::cell::{Trial, Turn};
-use super::station::{Brain, Told, active_flow, relayed_flow};
-use super::verdict::{Base, Known, Path, Remote, Verdict};
+use super::cast::{Cast, Seat};
+use super::cell::{Cell, Trial, Turn};
+use super::station::{Told, active_flow};
+use super::verdict::{Base, Known, Path, Remote, Verdict, judge};
 use super::world::{World, stun_server};
 use crate::lab::ms;
 
@@ -24,6 +25,8 @@ const SETTLE: Duration = Duration::from_secs(14);
 /// How long a loss of 20 % or more lasts where all goes by streams. TCP doubles its timer with each loss, and so may stand
 /// still for as long again, or in one of 20,000 runs for longer than anyone's patience, if the loss goes on.
 const SPELL: Duration = Duration::from_secs(3);
+/// How long after the end all that was held elsewhere is given back.
+const FAREWELL: Duration = Duration::from_secs(6);
 /// Numbers of the media that shows on which path it arrives.
 const LAST: u32 = u32::MAX;
 
@@ -31,8 +34,18 @@ const LAST: u32 = u32::MAX;
 const ANY: [SocketAddr; 2] =
     [SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0)];
 
+/// The configuration of an agent.
+pub(crate) fn config(seat: &Seat, entropy: [u8; 32]) -> Config {
+    let (cell, peer) = (seat.cell, seat.peer);
+    let role = if cell.controlling() == peer { Role::Controlling } else { Role::Controlled };
+    let lite = cell.is_lite(peer);
+    let mode = if lite { Mode::Lite } else { Mode::Full };
+    let stun_servers = if lite { vec![] } else { ANY.map(|any| stun_server(cell, peer, any)).to_vec() };
+    Config { entropy, role, mode, stun_servers, ..Config::default() }
+}
+
 /// With this local preference, IPv4 with one less.
-fn preferred(candidate: LocalCandidate, preference: u16) -> LocalCandidate {
+pub(crate) fn preferred(candidate: LocalCandidate, preference: u16) -> LocalCandidate {
     let preference = Some(preference - u16::from(candidate.address.is_ipv4()));
     LocalCandidate { preference, ..candidate }
 }
@@ -63,19 +76,21 @@ pub(crate) struct Run<'v> {
     pub(crate) begun: [Option<Duration>; 2],
     pub(crate) usable: [Option<Duration>; 2],
     failed: [Option<Duration>; 2],
+    /// How long the run may take until then.
+    patience: Duration,
     /// When the next media is sent, in runs without loss.
     media_at: Option<Duration>,
     media_sent: [u32; 2],
 }
 
 /// Runs it to its end; says what was wrong, or the hash of all that happened.
-pub(crate) fn run(trial: Trial, verdict: &Verdict) -> Result<u64, String> {
-    let mut run = Run::new(trial, verdict);
+pub(crate) fn run(cast: &dyn Cast, trial: Trial, verdict: &Verdict) -> Result<u64, String> {
+    let mut run = Run::new(cast, trial, verdict);
     let outcome = if verdict.best.is_some() { run.connects() } else { run.fails() };
-    match outcome {
+    match outcome.and_then(|()| run.closes()) {
         Ok(()) => Ok(run.world.sim.network().trace_hash()),
         Err(wrong) => {
-            let explained = [0, 1].map(|peer| run.world.station(peer).agent().explain().to_string());
+            let explained = [0, 1].map(|peer| run.world.station(peer).subject().ice().explain().to_string());
             let at = run.world.sim.elapsed();
             Err(format!(
                 "{trial}: at {at:?} {wrong}; works: {:?}\nA: {}\nB: {}",
@@ -85,17 +100,21 @@ pub(crate) fn run(trial: Trial, verdict: &Verdict) -> Result<u64, String> {
     }
 }
 
+/// When each side is usable after both were told all, the controlling side first.
+pub(crate) fn usable_after(cast: &dyn Cast, cell: Cell, loss: u8, rtt: u64, seed: u64) -> [Duration; 2] {
+    let verdict = judge(cell);
+    let mut run = Run::new(cast, Trial { cell, loss, rtt, trickle: false, seed }, &verdict);
+    while run.usable.contains(&None) {
+        assert!(run.step(run.patience), "seed {seed} at loss {loss} % and RTT {rtt} ms");
+    }
+    let after = |peer: usize| run.usable[peer].unwrap() - run.begun[peer].unwrap();
+    let controlling = cell.controlling();
+    [after(controlling), after(1 - controlling)]
+}
+
 impl<'v> Run<'v> {
-    pub(crate) fn new(trial: Trial, verdict: &'v Verdict) -> Self {
-        let cell = trial.cell;
-        let world = World::new(cell, trial.seed, ms(trial.rtt), |peer, sim| {
-            let role = if cell.controlling() == peer { Role::Controlling } else { Role::Controlled };
-            let lite = cell.is_lite(peer);
-            let mode = if lite { Mode::Lite } else { Mode::Full };
-            let stun_servers = if lite { vec![] } else { ANY.map(|any| stun_server(cell, peer, any)).to_vec() };
-            let config = Config { entropy: sim.entropy(), role, mode, stun_servers, ..Config::default() };
-            Brain::Agent(Box::new(Agent::new(config, sim.now()).expect("the configuration is in range")))
-        });
+    pub(crate) fn new(cast: &dyn Cast, trial: Trial, verdict: &'v Verdict) -> Self {
+        let world = World::new(cast, trial.cell, trial.seed, ms(trial.rtt));
         let mut run = Self {
             trial,
             verdict,
@@ -111,6 +130,7 @@ impl<'v> Run<'v> {
             begun: [None; 2],
             usable: [None; 2],
             failed: [None; 2],
+            patience: Duration::from_secs(45) + cast.gathers_within(),
             media_at: (trial.loss == 0).then_some(Duration::ZERO),
             media_sent: [0; 2],
         };
@@ -124,20 +144,20 @@ impl<'v> Run<'v> {
         let (cell, now) = (self.trial.cell, self.world.sim.now());
         let (udp, listeners) = (self.world.udp[peer].clone(), self.world.listeners[peer].clone());
         let active = cell.tcp && !cell.is_open(peer) && !cell.is_lite(peer);
-        let agent = self.world.station_mut(peer).agent_mut();
+        let subject = self.world.station_mut(peer).subject_mut();
         let hosts = udp.iter().map(|&(flow, local)| LocalCandidate::host(flow, local));
         let passive = listeners.iter().map(|&(flow, local)| LocalCandidate::tcp(flow, TcpType::Passive, local));
         let connecting = |&(_, local): &(_, SocketAddr)| {
             active.then(|| LocalCandidate::tcp(active_flow(local), TcpType::Active, local))
         };
         for candidate in hosts.chain(passive).chain(udp.iter().filter_map(connecting)) {
-            agent.add_local_candidate(preferred(candidate, 65_535), now).expect("the candidate is sound");
+            subject.add_local_candidate(preferred(candidate, 65_535), now);
         }
         if self.verdict.relayed[peer] == 0 {
-            agent.end_local_candidates(now);
+            subject.end_local_candidates(now);
         }
         if self.trickles {
-            let parameters = self.world.station(peer).agent().local_parameters();
+            let parameters = self.world.station(peer).subject().ice().local_parameters();
             self.signal(peer, Signal::Parameters(parameters));
         }
     }
@@ -171,7 +191,8 @@ impl<'v> Run<'v> {
             self.media_at = Some(at + ms(20));
             for peer in [0, 1] {
                 let number = self.media_sent[peer];
-                self.media_sent[peer] += u32::from(self.world.station_mut(peer).send_media(number));
+                let now = self.world.sim.now();
+                self.media_sent[peer] += u32::from(self.world.station_mut(peer).send_media(number, now));
             }
         }
         true
@@ -184,19 +205,19 @@ impl<'v> Run<'v> {
 
     fn tell(&mut self, to: usize, signal: Signal) {
         let (cell, now) = (self.trial.cell, self.world.sim.now());
-        let agent = self.world.station_mut(to).agent_mut();
+        let subject = self.world.station_mut(to).subject_mut();
         match signal {
             Signal::Parameters(parameters) => {
-                agent.set_remote_parameters(parameters, now);
+                subject.set_remote(parameters, now);
                 self.begun[to] = Some(self.world.sim.elapsed());
             }
             Signal::Candidate(candidate) => {
                 let address = candidate.address.ip().expect("no candidate here has a name");
                 for named in cell.names(to, address) {
-                    agent.add_remote_candidate(Candidate { address: Address::Ip(named), ..candidate.clone() }, now);
+                    subject.add_remote_candidate(Candidate { address: Address::Ip(named), ..candidate.clone() }, now);
                 }
             }
-            Signal::End => agent.end_remote_candidates(now),
+            Signal::End => subject.end_remote_candidates(now),
         }
     }
 
@@ -205,12 +226,11 @@ impl<'v> Run<'v> {
         let now = self.world.sim.now();
         match told.event {
             Told::Allocated(relayed) => {
-                let candidate = preferred(LocalCandidate::relayed(relayed_flow(relayed), relayed), 65_000);
-                let agent = self.world.station_mut(peer).agent_mut();
-                agent.add_local_candidate(candidate, now).expect("the candidate is sound");
+                let subject = self.world.station_mut(peer).subject_mut();
+                subject.handle_allocated(relayed, now);
                 self.relayed[peer] += 1;
                 if self.relayed[peer] == self.verdict.relayed[peer] {
-                    agent.end_local_candidates(now);
+                    subject.end_local_candidates(now);
                 }
             }
             Told::Ice(Event::Candidate(candidate)) => {
@@ -234,7 +254,7 @@ impl<'v> Run<'v> {
                 let at = self.world.sim.elapsed();
                 self.world.sim.network_mut().close(told.node, flow, at);
             }
-            Told::Ice(Event::Selected(_)) => {
+            Told::Selected => {
                 self.usable[peer].get_or_insert(told.at);
             }
             Told::Ice(Event::State(State::Failed(_))) => {
@@ -264,7 +284,7 @@ impl<'v> Run<'v> {
     fn signal_all(&mut self) {
         self.world.lose(self.trial.loss);
         for peer in [0, 1] {
-            let agent = self.world.station(peer).agent();
+            let agent = self.world.station(peer).subject().ice();
             let (parameters, candidates) = (agent.local_parameters(), agent.local_candidates());
             self.signal(peer, Signal::Parameters(parameters));
             for candidate in candidates {
@@ -278,7 +298,7 @@ impl<'v> Run<'v> {
 
     /// The paths in use.
     pub(crate) fn paths(&self) -> [Option<Path>; 2] {
-        [0, 1].map(|peer| Some(self.path(peer, self.world.station(peer).agent().selected()?)))
+        [0, 1].map(|peer| Some(self.path(peer, self.world.station(peer).subject().ice().selected()?)))
     }
 
     fn path(&self, peer: usize, selected: Selected) -> Path {
@@ -292,7 +312,7 @@ impl<'v> Run<'v> {
     /// A cell that can't: both fail, but not before their patience ends, and then are quiet.
     fn fails(&mut self) -> Result<(), String> {
         while self.failed.contains(&None) {
-            if !self.step(Duration::from_secs(80)) {
+            if !self.step(self.patience + PATIENCE) {
                 return Err("has not failed".into());
             }
             if self.usable != [None; 2] {
@@ -321,13 +341,13 @@ impl<'v> Run<'v> {
     /// A cell that can: both are usable, end on the best path, agree, and try no other for ever.
     fn connects(&mut self) -> Result<(), String> {
         if self.trial.loss >= 20 && self.needs_streams() {
-            while self.begun.contains(&None) && self.step(Duration::from_secs(45)) {}
+            while self.begun.contains(&None) && self.step(self.patience) {}
             let end = self.world.sim.elapsed() + SPELL;
             while self.usable.contains(&None) && self.step(end) {}
             self.world.lose(0);
         }
         while self.usable.contains(&None) {
-            if !self.step(Duration::from_secs(45)) {
+            if !self.step(self.patience) {
                 return Err(format!("is not usable on both sides, {:?}", self.usable));
             }
         }
@@ -358,7 +378,7 @@ impl<'v> Run<'v> {
 
     fn is_best(&self) -> Result<(), String> {
         for peer in [0, 1] {
-            let agent = self.world.station(peer).agent();
+            let agent = self.world.station(peer).subject().ice();
             let (lite, state) = (self.trial.cell.is_lite(peer), agent.state());
             if state != State::Completed {
                 return Err(format!("{peer} (lite {lite}) is {state:?}"));
@@ -395,7 +415,7 @@ impl<'v> Run<'v> {
         for peer in [0, 1] {
             let came = &self.world.station(1 - peer).media;
             let (sent, came, proven) =
-                (self.media_sent[peer], came.len() as u32, came.iter().filter(|media| media.3).count() as u32);
+                (self.media_sent[peer], came.len() as u32, came.iter().filter(|media| media.is_proven).count() as u32);
             if (came, proven) != (sent, sent) {
                 return Err(format!("{peer} has sent {sent} of media, {came} came, {proven} from a proven address"));
             }
@@ -406,18 +426,33 @@ impl<'v> Run<'v> {
     /// What one sends on its pair comes to the other on its own.
     fn agree(&mut self) -> Result<(), String> {
         for peer in [0, 1] {
-            self.world.station_mut(peer).send_media(LAST);
+            let now = self.world.sim.now();
+            self.world.station_mut(peer).send_media(LAST, now);
         }
         self.run_for(ms(self.trial.rtt + 1_000));
         for peer in [0, 1] {
             let station = self.world.station(peer);
-            let Some(selected) = station.agent().selected() else { return Err(format!("{peer} has lost its pair")) };
-            let came: Vec<_> = station.media.iter().filter(|media| media.2 == LAST).collect();
-            let on: Vec<(_, SocketAddr)> = came.iter().map(|media| (media.0, media.1)).collect();
+            let Some(selected) = station.subject().ice().selected() else {
+                return Err(format!("{peer} has lost its pair"));
+            };
+            let came: Vec<_> = station.media.iter().filter(|media| media.number == LAST).collect();
+            let on: Vec<(_, SocketAddr)> = came.iter().map(|media| (media.flow, media.remote)).collect();
             if on != [(selected.flow, selected.remote)] {
                 return Err(format!("{peer} hears the other on {on:?}, and uses {selected:?}"));
             }
         }
         Ok(())
+    }
+
+    /// Once both have closed, nothing of them is left.
+    fn closes(&mut self) -> Result<(), String> {
+        self.world.lose(0);
+        let now = self.world.sim.now();
+        for peer in [0, 1] {
+            self.world.station_mut(peer).subject_mut().close(now);
+        }
+        self.run_for(FAREWELL);
+        let wrong = [0, 1].iter().find_map(|peer| self.world.station(*peer).subject().wrong());
+        wrong.or_else(|| self.world.leftovers()).map_or(Ok(()), Err)
     }
 }

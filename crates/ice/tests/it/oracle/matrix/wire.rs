@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use plenary_wire::FlowId;
+use plenary_wire::{Ecn, FlowId, Transmit};
 
 /// To a server: what is my address?
 pub(crate) const TELL: u8 = 0x51;
@@ -11,7 +11,7 @@ pub(crate) const TOLD: u8 = 0x52;
 pub(crate) const PROBE: u8 = 0x53;
 /// What is said back to it, with the same.
 pub(crate) const ECHO: u8 = 0x54;
-/// Media, with a number.
+/// Media: the first byte of RTP.
 pub(crate) const MEDIA: u8 = 0x80;
 /// To a server and back, before a stream is of use: what TLS comes to.
 pub(crate) const HELLO: u8 = 0x9f;
@@ -30,6 +30,31 @@ pub(crate) struct Piece {
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
     pub(crate) bytes: Vec<u8>,
+}
+
+impl Piece {
+    pub(crate) fn write(self, out: &mut Vec<u8>) -> Transmit {
+        let Self { flow, local, remote, bytes } = self;
+        let start = out.len();
+        out.extend_from_slice(&bytes);
+        Transmit { flow, local, remote, range: start..out.len(), segment: bytes.len(), ecn: Ecn::NotEct }
+    }
+}
+
+/// Bytes of a packet of media: the header of RTP, and a number.
+pub(crate) const MEDIA_LEN: usize = 16;
+
+pub(crate) fn media(number: u32) -> Vec<u8> {
+    let mut bytes = vec![0; MEDIA_LEN];
+    bytes[0] = MEDIA;
+    bytes[12..].copy_from_slice(&number.to_be_bytes());
+    bytes
+}
+
+/// The number of a packet of media.
+pub(crate) fn number_of(bytes: &[u8]) -> Option<u32> {
+    let bytes: &[u8; MEDIA_LEN] = bytes.try_into().ok()?;
+    (bytes[0] == MEDIA).then(|| u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]))
 }
 
 /// The length of a word with its address.
