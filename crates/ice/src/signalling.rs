@@ -75,15 +75,17 @@ impl Agent {
     }
 
     /// RFC 8421 §4: the families take turns, IPv6 first. Each address has its own preference, for its candidates of
-    /// different types; of one type, each candidate has its own (RFC 8445 §5.1.2.1).
+    /// different types; of one type, each candidate has its own (RFC 8445 §5.1.2.1). Relayed addresses take turns among
+    /// themselves, or the sockets that there are would decide on the better of two relays.
     pub(crate) fn next_preference(&self, kind: CandidateKind, transport: Transport, base: SocketAddr) -> u16 {
+        let is_relayed = |kind| kind == CandidateKind::Relayed;
         let known = self.locals.iter().filter(|it| it.base.ip() == base.ip());
         let top = (false, u16::MAX - u16::from(base.is_ipv4()));
         let (_, first) = known.map(|it| (it.base == base, it.preference)).max().unwrap_or(top);
         let free = |preference: &u16| {
             let taken = |it: &Local| {
                 let other = it.base.ip() != base.ip() || (it.kind, it.transport) == (kind, transport);
-                it.preference == *preference && other
+                it.preference == *preference && other && is_relayed(it.kind) == is_relayed(kind)
             };
             !self.locals.iter().any(taken)
         };

@@ -240,8 +240,8 @@ fn each_candidate_of_a_type_has_a_preference_of_its_own() {
     assert_eq!(add(reflexive("192.0.2.1:1", "198.51.100.1:1")), 65_534);
     assert_eq!(add(reflexive("192.0.2.1:1", "198.51.100.1:3")), 65_528);
     let relayed = |at: &str| LocalCandidate::relayed(FlowId(2), address(at));
-    assert_eq!(add(relayed("203.0.113.1:1")), 65_526);
-    assert_eq!(add(relayed("203.0.113.1:2")), 65_524);
+    assert_eq!(add(relayed("203.0.113.1:1")), 65_534);
+    assert_eq!(add(relayed("203.0.113.1:2")), 65_532);
     let tcp = |kind, at: &str| LocalCandidate::tcp(FlowId(3), kind, address(at));
     assert_eq!(add(tcp(TcpType::Passive, "192.0.2.1:7")), (4 << 13) + 8190, "as that of the first by UDP");
     assert_eq!(add(tcp(TcpType::Passive, "192.0.2.1:8")), (4 << 13) + 8188);
@@ -250,6 +250,21 @@ fn each_candidate_of_a_type_has_a_preference_of_its_own() {
     priorities.sort_unstable();
     priorities.dedup();
     assert_eq!(priorities.len(), told.len());
+}
+
+// The trap: after a socket with IPv6 it was IPv4's turn.
+#[test]
+fn of_two_relays_the_one_with_ipv6_is_better_whatever_sockets_there_are() {
+    for hosts in [&["192.0.2.1:1"][..], &["[2001:db8::1]:1"], &["[2001:db8::1]:1", "192.0.2.1:1"]] {
+        let mut lab = Lab::new(config(1, Role::Controlling), config(2, Role::Controlled));
+        let (now, agent) = (lab.now, &mut lab.agents[A]);
+        let hosts = hosts.iter().map(|at| LocalCandidate::host(FlowId(1), address(at)));
+        let relays = ["203.0.113.1:1", "[2001:db8::9]:1"].map(|at| LocalCandidate::relayed(FlowId(2), address(at)));
+        hosts.chain(relays).for_each(|candidate| agent.add_local_candidate(candidate, now).unwrap());
+        let told = agent.local_candidates();
+        let [.., ipv4, ipv6] = &told[..] else { panic!("{told:?}") };
+        assert_eq!([ipv4, ipv6].map(|it| (it.priority >> 8) as u16), [65_534, 65_535]);
+    }
 }
 
 // Lower than the last: a caller who gives the preferences may have taken those above.
