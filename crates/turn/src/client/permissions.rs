@@ -13,7 +13,7 @@ use super::channels::Channels;
 pub(crate) const REFRESH: Duration = Duration::from_secs(240);
 /// How long is waited before one is asked for again that got no answer.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Addresses in one request: with 24 bytes each it stays one datagram everywhere.
+/// Addresses in one request that asks again: with 24 bytes each it stays one datagram everywhere.
 const BATCH: usize = 32;
 
 #[derive(Debug)]
@@ -29,7 +29,8 @@ struct Permission {
     phase: Phase,
     /// The caller has asked for it by name.
     is_kept: bool,
-    /// It was refused with others: whose fault it was is to be found out.
+    /// It is asked for by a request of its own: the server forbids all of a request for one address, and has not allowed
+    /// this one yet, or no more.
     is_alone: bool,
     used_at: Instant,
     due_at: Option<Instant>,
@@ -79,7 +80,7 @@ impl Permissions {
         let permission = Permission {
             phase: Phase::Wanted,
             is_kept: keep,
-            is_alone: false,
+            is_alone: true,
             used_at: now,
             due_at: Some(now),
             refusal: None,
