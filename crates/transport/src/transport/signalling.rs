@@ -56,10 +56,12 @@ impl Transport {
 
     /// Takes a candidate of the peer: [`Agent::add_remote_candidate`](plenary_ice::Agent::add_remote_candidate).
     pub fn add_remote_candidate(&mut self, candidate: Candidate, now: Instant) -> Taken {
-        if let Some(address) = candidate.address.ip().filter(|_| !self.relays.is_empty()) {
+        // What goes by TCP goes by no relay.
+        let address = candidate.address.ip().filter(|_| candidate.transport == plenary_ice::Transport::Udp);
+        let taken = self.agent.add_remote_candidate(candidate, now);
+        if let (Some(address), Taken::Added | Taken::Known) = (address, taken) {
             self.admit(address.ip(), now);
         }
-        let taken = self.agent.add_remote_candidate(candidate, now);
         self.advance(now);
         taken
     }

@@ -1,9 +1,9 @@
 //! Peers that reach each other by TURN, with the server of `plenary-turn`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use plenary_ice::{LocalCandidate, Policy};
+use plenary_ice::{Candidate, LocalCandidate, Policy};
 use plenary_netsim::{LinkConfig, Loss, Machine, NatConfig, NodeId, Simulation, SiteConfig, SiteId};
 use plenary_stun::ErrorCode;
 use plenary_transport::{Config, Event, RelayError, Transport};
@@ -90,6 +90,8 @@ struct World {
     server: NodeId,
     next_port: u16,
     events: Vec<(Duration, usize, Event)>,
+    /// The addresses that the server lets in.
+    permitted: Vec<IpAddr>,
 }
 
 impl World {
@@ -101,7 +103,8 @@ impl World {
         let user = User { name: b"user".to_vec(), keys: Keys::from_password(b"user", b"turn", b"secret") };
         let unix_time = Duration::from_secs(1_700_000_000);
         let entropy = sim.entropy();
-        let server_config = plenary_turn::Config { entropy, unix_time, users: vec![user], ..Default::default() };
+        let users = vec![user];
+        let server_config = plenary_turn::Config { entropy, unix_time, users, fast_path: true, ..Default::default() };
         let mut machine = Server::new(server_config, now).unwrap();
         machine.listen(sim.bind(server, at(SERVER)), at(SERVER)).unwrap();
         sim.place(server, Station::Server(Box::new(machine), Vec::new()));
@@ -120,7 +123,7 @@ impl World {
             sim.place(node, Station::Peer(Box::new(Peer::new(transport, flow, local))));
             node
         });
-        Self { sim, peers, server, next_port: 50_000, events: Vec::new() }
+        Self { sim, peers, server, next_port: 50_000, events: Vec::new(), permitted: Vec::new() }
     }
 
     /// Both with a relay, told of each other.
@@ -185,6 +188,7 @@ impl World {
                     let bound = Bound { flow, local: relayed, relayed, next: None };
                     let _ = self.server().handle_bound(request, Ok(bound), now);
                 }
+                Told::Server(plenary_turn::Event::PermissionAdded { peer, .. }) => self.permitted.push(peer),
                 Told::Server(_) => {}
             }
         }
@@ -327,6 +331,27 @@ fn candidates_end_with_the_last_relay_whatever_becomes_of_it() {
         assert_eq!(world.when(A, is_failed).is_some(), relays == 0);
         assert_eq!(world.peer(A).transport.relay(RELAY).is_some(), relays == 1);
     }
+}
+
+// The oracle found a path by it that nobody had asked for.
+#[test]
+fn what_a_relay_can_not_reach_is_not_let_in() {
+    let mut world = World::new(7, 0, [config(A), config(B)]);
+    world.add_relay(A, "secret");
+    world.run(100);
+    let now = world.sim.now();
+    let lines = [
+        "candidate:1 1 udp 2130706431 9.9.9.1 5000 typ host",
+        "candidate:2 1 tcp 1518280447 9.9.9.2 9 typ host tcptype active",
+        "candidate:3 1 tcp 1518280447 9.9.9.3 443 typ host tcptype passive",
+        "candidate:4 2 udp 2130706430 9.9.9.4 5000 typ host",
+        "candidate:5 1 udp 2130706431 0.0.0.0 5000 typ host",
+    ];
+    for line in lines {
+        world.peer(A).transport.add_remote_candidate(Candidate::parse(line).unwrap(), now);
+    }
+    world.run(100);
+    assert_eq!(world.permitted, [at("9.9.9.1:1").ip()]);
 }
 
 #[test]
