@@ -45,6 +45,8 @@ pub struct Client {
     /// Servers that were asked, the present one last.
     asked: Vec<SocketAddr>,
     path: Path,
+    /// Where the allocation was before it has moved here: some may still be on its way there.
+    path_before: Option<Path>,
     state: State,
     /// Whether the server keeps datagrams from being fragmented: it has not said no.
     dont_fragment: bool,
@@ -90,6 +92,7 @@ impl Client {
             server,
             asked: vec![server],
             path: Path { flow: config.flow, local: config.local },
+            path_before: None,
             state: State::Allocating,
             dont_fragment: config.dont_fragment,
             mobility: config.mobility,
@@ -158,7 +161,7 @@ impl Client {
 
     /// Whether what comes by this flow from there is from the server.
     pub fn expects(&self, flow: FlowId, remote: SocketAddr) -> bool {
-        let moves = || self.transactions.iter().any(|it| it.path.flow == flow);
+        let moves = || self.transactions.iter().map(|it| it.path).chain(self.path_before).any(|it| it.flow == flow);
         (flow == self.path.flow || moves()) && (remote == self.server || canonical(remote) == self.server)
     }
 

@@ -60,7 +60,8 @@ impl Client {
     }
 
     /// Moves the allocation to another socket or address of ours (RFC 8016): peers notice nothing. Datagrams go the old way
-    /// until [`Event::Migrated`]; both are listened to.
+    /// until [`Event::Migrated`]. Both are listened to, also after that: the server sends the old way until it hears
+    /// something by the new one. A round trip later the old one may be closed.
     ///
     /// # Errors
     ///
@@ -126,6 +127,7 @@ impl Client {
         if transaction.purpose == Purpose::Migrate {
             let (from, to) = (self.path, transaction.path);
             self.path = to;
+            self.path_before = Some(from);
             self.transactions.iter_mut().filter(|it| it.path == from).for_each(|it| it.restart(to));
             // RFC 8016 §3.2: peers' data comes the new way once something else has gone by it.
             self.keep_alive_is_due = true;
