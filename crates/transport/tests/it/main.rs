@@ -9,4 +9,5 @@ mod hostile;
 mod lab;
 mod life;
 mod memory;
+mod oracle;
 mod relay;

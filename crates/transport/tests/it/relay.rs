@@ -1,34 +1,40 @@
 //! Peers that reach each other by TURN, with the server of `plenary-turn`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use plenary_ice::{Candidate, LocalCandidate, Policy};
-use plenary_netsim::{LinkConfig, Loss, Machine, NatConfig, NodeId, Simulation, SiteConfig, SiteId};
+use plenary_netsim::{Closed, LinkConfig, Loss, Machine, NatConfig, NodeId, Simulation, SiteConfig, SiteId};
 use plenary_stun::ErrorCode;
 use plenary_transport::{Config, Event, RelayError, Transport};
-use plenary_turn::client::{self, Failure};
-use plenary_turn::{Bound, Handled, Keys, Server, User};
+use plenary_turn::client::{self, Deframer, Failure};
 use plenary_wire::{Datagram, Ecn, FlowId, Limit, Transmit};
 
 use crate::lab::{A, B, Peer, config, data_config, ms, rtp};
+use crate::oracle::matrix::server::Sockets;
+use crate::oracle::matrix::station::Told as ServerTold;
+use crate::oracle::server::Served;
 
-const SERVER: &str = "8.8.4.4:3478";
-const RELAY: FlowId = FlowId(1000);
+pub(crate) const SERVER: &str = "8.8.4.4:3478";
+/// Where the server takes streams.
+pub(crate) const STREAMS: &str = "8.8.4.4:443";
+pub(crate) const RELAY: FlowId = FlowId(1000);
 
-fn at(text: &str) -> SocketAddr {
+pub(crate) fn at(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-enum Station {
-    Peer(Box<Peer>),
-    Server(Box<Server>, Vec<(FlowId, SocketAddr, SocketAddr, Vec<u8>)>),
+pub(crate) enum Station {
+    /// A peer, and what cuts the streams to its server.
+    Peer(Box<Peer>, BTreeMap<FlowId, Deframer>),
+    Server(Box<Served>),
 }
 
 #[derive(Debug)]
-enum Told {
+pub(crate) enum Told {
     Peer(Event),
-    Server(plenary_turn::Event),
+    Server(ServerTold),
 }
 
 impl Machine for Station {
@@ -36,98 +42,130 @@ impl Machine for Station {
 
     fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Instant) {
         match self {
-            Self::Peer(peer) => peer.handle_datagram(datagram, now),
-            Self::Server(server, waits) => {
-                if let Handled::Relay(relay) = server.handle_datagram(datagram, now) {
-                    let mut bytes = Vec::new();
-                    relay.write(&mut bytes);
-                    waits.insert(0, (relay.flow, relay.local, relay.to, bytes));
-                }
-            }
+            Self::Peer(peer, _) => peer.handle_datagram(datagram, now),
+            Self::Server(server) => server.handle_datagram(datagram, now),
         }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
         match self {
-            Self::Peer(peer) => peer.handle_timeout(now),
-            Self::Server(server, _) => server.handle_timeout(now),
+            Self::Peer(peer, _) => peer.handle_timeout(now),
+            Self::Server(server) => server.handle_timeout(now),
         }
     }
 
     fn poll_transmit(&mut self, now: Instant, limit: Limit, out: &mut Vec<u8>) -> Option<Transmit> {
         match self {
-            Self::Peer(peer) => peer.poll_transmit(now, limit, out),
-            Self::Server(server, waits) => {
-                let Some((flow, local, remote, bytes)) = waits.pop() else {
-                    return server.poll_transmit(now, limit, out);
-                };
-                let start = out.len();
-                out.extend(&bytes);
-                let range = start..out.len();
-                Some(Transmit { flow, local, remote, segment: range.len(), range, ecn: Ecn::NotEct })
-            }
+            Self::Peer(peer, _) => peer.poll_transmit(now, limit, out),
+            Self::Server(server) => server.poll_transmit(now, limit, out),
         }
     }
 
     fn poll_event(&mut self) -> Option<Told> {
         match self {
-            Self::Peer(peer) => peer.poll_event().map(Told::Peer),
-            Self::Server(server, _) => server.poll_event().map(Told::Server),
+            Self::Peer(peer, _) => peer.poll_event().map(Told::Peer),
+            Self::Server(server) => server.poll_event().map(Told::Server),
         }
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
         match self {
-            Self::Peer(peer) => peer.poll_timeout(),
-            Self::Server(server, _) => server.poll_timeout(),
+            Self::Peer(peer, _) => peer.poll_timeout(),
+            Self::Server(server) => server.poll_timeout(),
+        }
+    }
+
+    fn handle_connected(&mut self, flow: FlowId, _local: SocketAddr, _remote: SocketAddr, _now: Instant) {
+        if let Self::Peer(_, streams) = self {
+            streams.insert(flow, Deframer::new(2000));
+        }
+    }
+
+    fn handle_accepted(&mut self, flow: FlowId, local: SocketAddr, remote: SocketAddr, now: Instant) {
+        if let Self::Server(server) = self {
+            server.handle_accepted(flow, local, remote, now);
+        }
+    }
+
+    fn handle_stream(&mut self, flow: FlowId, bytes: &mut [u8], now: Instant) {
+        match self {
+            Self::Peer(peer, streams) => {
+                let deframer = streams.get_mut(&flow).expect("it is connected");
+                let local = peer.local;
+                // In pieces that end anywhere.
+                for mut piece in bytes.chunks(7) {
+                    while let Some(bytes) = deframer.take(&mut piece).expect("the server speaks TURN") {
+                        let remote = at(STREAMS);
+                        peer.handle_datagram(Datagram { flow, local, remote, ecn: Ecn::NotEct, bytes }, now);
+                    }
+                }
+            }
+            Self::Server(server) => server.handle_stream(flow, bytes, now),
+        }
+    }
+
+    fn handle_closed(&mut self, flow: FlowId, reason: Closed, now: Instant) {
+        match self {
+            // Of a stream that nothing goes by any more the transport knows nothing.
+            Self::Peer(peer, _) => drop(peer.transport.handle_closed(flow, now)),
+            Self::Server(server) => server.handle_closed(flow, reason, now),
         }
     }
 }
 
-struct World {
-    sim: Simulation<Station>,
-    peers: [NodeId; 2],
+pub(crate) struct World {
+    pub(crate) sim: Simulation<Station>,
+    pub(crate) peers: [NodeId; 2],
     server: NodeId,
-    next_port: u16,
+    pub(crate) sites: [SiteId; 2],
     events: Vec<(Duration, usize, Event)>,
-    /// The addresses that the server lets in.
-    permitted: Vec<IpAddr>,
 }
 
 impl World {
     /// Two peers, each behind a NAT that nothing but a relay crosses, and a server; loss in per cent each way.
-    fn new(seed: u64, loss: u32, configs: [Config; 2]) -> Self {
+    pub(crate) fn new(seed: u64, loss: u32, configs: [Config; 2]) -> Self {
         let mut sim = Simulation::new(seed);
         let now = sim.now();
-        let server = sim.network_mut().add_host(SiteId::INTERNET, &[at(SERVER).ip()]);
-        let user = User { name: b"user".to_vec(), keys: Keys::from_password(b"user", b"turn", b"secret") };
-        let unix_time = Duration::from_secs(1_700_000_000);
-        let entropy = sim.entropy();
-        let users = vec![user];
-        let server_config = plenary_turn::Config { entropy, unix_time, users, fast_path: true, ..Default::default() };
-        let mut machine = Server::new(server_config, now).unwrap();
-        machine.listen(sim.bind(server, at(SERVER)), at(SERVER)).unwrap();
-        sim.place(server, Station::Server(Box::new(machine), Vec::new()));
-        let mut external = ["203.0.113.1", "203.0.113.2"].into_iter();
-        let peers = configs.map(|mut config| {
+        let node = sim.network_mut().add_host(SiteId::INTERNET, &[at(SERVER).ip()]);
+        let udp = vec![(sim.bind(node, at(SERVER)), at(SERVER))];
+        let ports = [50_001, 50_002].map(|port| SocketAddr::new(at(SERVER).ip(), port));
+        let ports = ports.map(|port| (sim.bind(node, port), port)).to_vec();
+        sim.listen(node, at(STREAMS));
+        let served = Served::new(Sockets { udp, ports }, sim.entropy(), now);
+        sim.place(node, Station::Server(Box::new(served)));
+        let external = ["203.0.113.1", "203.0.113.2"].map(|ip| ip.parse().unwrap());
+        let sites = external.map(|external| {
             let link = LinkConfig { loss: Loss::percent(loss), ..LinkConfig::delay(ms(10)) };
-            let gateway = Some(NatConfig::symmetric(external.next().unwrap().parse().unwrap()));
-            let site = SiteConfig { up: link.clone(), down: link, gateway };
-            let site = sim.network_mut().add_site(SiteId::INTERNET, site);
+            let gateway = Some(NatConfig::symmetric(external));
+            sim.network_mut().add_site(SiteId::INTERNET, SiteConfig { up: link.clone(), down: link, gateway })
+        });
+        let mut homes = sites.into_iter();
+        let peers = configs.map(|mut config| {
             let local = at("10.0.0.2:4000");
-            let node = sim.network_mut().add_host(site, &[local.ip()]);
+            let node = sim.network_mut().add_host(homes.next().unwrap(), &[local.ip()]);
             let flow = sim.bind(node, local);
             config.ice.entropy = sim.entropy();
             let mut transport = Transport::new(config, now).unwrap();
             transport.add_local_candidate(LocalCandidate::host(flow, local), now).unwrap();
-            sim.place(node, Station::Peer(Box::new(Peer::new(transport, flow, local))));
+            let peer = Peer::new(transport, flow, local);
+            sim.place(node, Station::Peer(Box::new(peer), BTreeMap::new()));
             node
         });
-        Self { sim, peers, server, next_port: 50_000, events: Vec::new(), permitted: Vec::new() }
+        Self { sim, peers, server: node, sites, events: Vec::new() }
     }
 
     /// Both with a relay, told of each other.
-    fn relayed(seed: u64, loss: u32, change: fn(&mut Config)) -> Self {
+    pub(crate) fn relayed(seed: u64, loss: u32, change: fn(&mut Config)) -> Self {
+        Self::relayed_by(seed, loss, change, |_, _| ())
+    }
+
+    /// With other ways to their relays: `way` is given the world and who it is for.
+    pub(crate) fn relayed_by(
+        seed: u64,
+        loss: u32,
+        change: fn(&mut Config),
+        way: fn(&mut client::Config, (&mut Self, usize)),
+    ) -> Self {
         let configs = [A, B].map(|of| {
             let mut config = data_config(of);
             change(&mut config);
@@ -135,7 +173,7 @@ impl World {
         });
         let mut world = Self::new(seed, loss, configs);
         for of in [A, B] {
-            world.add_relay(of, "secret");
+            world.add_relay_by(of, "secret", way);
             let now = world.sim.now();
             world.peer(of).transport.end_local_candidates(now);
         }
@@ -148,28 +186,41 @@ impl World {
     }
 
     fn add_relay(&mut self, of: usize, password: &str) {
-        let (entropy, now) = (self.sim.entropy(), self.sim.now());
-        let peer = self.peer(of);
-        let config = client_config(peer, entropy, password);
-        peer.transport.add_relay(RELAY, config, now).unwrap();
+        self.add_relay_by(of, password, |_, _| ());
     }
 
-    fn peer(&mut self, of: usize) -> &mut Peer {
+    fn add_relay_by(&mut self, of: usize, password: &str, way: fn(&mut client::Config, (&mut Self, usize))) {
+        let entropy = self.sim.entropy();
+        let mut config = client_config(self.peer(of), entropy, password);
+        way(&mut config, (self, of));
+        let now = self.sim.now();
+        self.peer(of).transport.add_relay(RELAY, config, now).unwrap();
+    }
+
+    pub(crate) fn peer(&mut self, of: usize) -> &mut Peer {
         match self.sim.machine_mut(self.peers[of]) {
-            Station::Peer(peer) => peer,
-            Station::Server(..) => unreachable!("a peer was placed there"),
+            Station::Peer(peer, _) => peer,
+            Station::Server(_) => unreachable!("a peer was placed there"),
         }
     }
 
-    fn server(&mut self) -> &mut Server {
+    pub(crate) fn server(&mut self) -> &mut Served {
         match self.sim.machine_mut(self.server) {
-            Station::Server(server, _) => server,
-            Station::Peer(_) => unreachable!("the server was placed there"),
+            Station::Server(server) => server,
+            Station::Peer(..) => unreachable!("the server was placed there"),
         }
+    }
+
+    /// Opens a stream to the server.
+    pub(crate) fn connect(&mut self, of: usize) -> FlowId {
+        let (node, local) = (self.peers[of], SocketAddr::new(self.peer(of).local.ip(), 0));
+        let flow = self.sim.connect(node, local, at(STREAMS));
+        self.run(100);
+        flow
     }
 
     /// Candidates are told as they come.
-    fn run(&mut self, milliseconds: u64) {
+    pub(crate) fn run(&mut self, milliseconds: u64) {
         let end = self.sim.elapsed() + ms(milliseconds);
         while let Some(told) = self.sim.next_event(end) {
             let now = self.sim.now();
@@ -181,42 +232,42 @@ impl World {
                     }
                     self.events.push((told.at, of, event));
                 }
-                Told::Server(plenary_turn::Event::Bind { request, .. }) => {
-                    self.next_port += 1;
-                    let relayed = SocketAddr::new(at(SERVER).ip(), self.next_port);
-                    let flow = self.sim.bind(self.server, relayed);
-                    let bound = Bound { flow, local: relayed, relayed, next: None };
-                    let _ = self.server().handle_bound(request, Ok(bound), now);
+                Told::Server(ServerTold::Ice(plenary_ice::Event::CloseStream(flow))) => {
+                    self.sim.network_mut().close(told.node, flow, told.at);
                 }
-                Told::Server(plenary_turn::Event::PermissionAdded { peer, .. }) => self.permitted.push(peer),
-                Told::Server(_) => {}
+                Told::Server(other) => panic!("{other:?}"),
             }
         }
     }
 
-    fn when(&self, of: usize, is_it: impl Fn(&Event) -> bool) -> Option<Duration> {
+    pub(crate) fn when(&self, of: usize, is_it: impl Fn(&Event) -> bool) -> Option<Duration> {
         self.events.iter().find(|(_, whose, event)| *whose == of && is_it(event)).map(|(at, ..)| *at)
     }
 
     /// Sends a packet on the path there is, wrapped in place.
-    fn send_rtp(&mut self, from: usize, sequence: u16) {
+    pub(crate) fn send_rtp(&mut self, from: usize, sequence: u16) {
+        let packet = rtp(sequence);
+        self.send(from, packet);
+    }
+
+    pub(crate) fn send(&mut self, from: usize, mut packet: Vec<u8>) {
         let now = self.sim.now();
         let peer = self.peer(from);
         let overhead = peer.transport.profile().unwrap().rtp_overhead();
-        let mut packet = rtp(sequence);
         packet.resize(packet.len() + overhead, 0);
+        let sequence = u16::from_be_bytes([packet[2], packet[3]]);
         let path = peer.transport.protect_rtp(&mut packet, Some(sequence.into())).unwrap();
         assert_eq!(path.flow, RELAY);
         let wrapped = peer.transport.wrap(path, packet.len(), now).unwrap();
         let envelope = wrapped.envelope.unwrap();
-        assert_eq!(wrapped.path.remote, at(SERVER));
+        assert_eq!(wrapped.path.remote.ip(), at(SERVER).ip());
         let mut bytes = [envelope.head.as_bytes(), &packet].concat();
         bytes.resize(bytes.len() + usize::from(envelope.padding), 0);
         peer.push(wrapped.path, bytes);
     }
 }
 
-fn client_config(peer: &Peer, entropy: [u8; 32], password: &str) -> client::Config {
+pub(crate) fn client_config(peer: &Peer, entropy: [u8; 32], password: &str) -> client::Config {
     client::Config {
         entropy,
         server: at(SERVER),
@@ -228,11 +279,11 @@ fn client_config(peer: &Peer, entropy: [u8; 32], password: &str) -> client::Conf
     }
 }
 
-fn relayed_only(config: &mut Config) {
+pub(crate) fn relayed_only(config: &mut Config) {
     config.ice.policy = Policy::RelayedOnly;
 }
 
-const fn is_connected(event: &Event) -> bool {
+pub(crate) const fn is_connected(event: &Event) -> bool {
     matches!(event, Event::Connected(_))
 }
 
@@ -351,7 +402,7 @@ fn what_a_relay_can_not_reach_is_not_let_in() {
         world.peer(A).transport.add_remote_candidate(Candidate::parse(line).unwrap(), now);
     }
     world.run(100);
-    assert_eq!(world.permitted, [at("9.9.9.1:1").ip()]);
+    assert_eq!(world.server().permitted, [at("9.9.9.1:1").ip()]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 pub(crate) mod cast;
 pub(crate) mod cell;
+pub(crate) mod figures;
 mod prober;
 pub(crate) mod server;
 pub(crate) mod station;

@@ -12,9 +12,9 @@ use plenary_netsim::{Occurrence, Random};
 use plenary_wire::FlowId;
 
 use super::cast::{Cast, Seat};
-use super::cell::{Cell, Trial, Turn};
+use super::cell::{Trial, Turn};
 use super::station::{Told, active_flow};
-use super::verdict::{Base, Known, Path, Remote, Verdict, judge};
+use super::verdict::{Base, Known, Path, Remote, Verdict};
 use super::world::{World, stun_server};
 use crate::lab::ms;
 
@@ -25,8 +25,8 @@ const SETTLE: Duration = Duration::from_secs(14);
 /// How long a loss of 20 % or more lasts where all goes by streams. TCP doubles its timer with each loss, and so may stand
 /// still for as long again, or in one of 20,000 runs for longer than anyone's patience, if the loss goes on.
 const SPELL: Duration = Duration::from_secs(3);
-/// How long after the end all that was held elsewhere is given back.
-const FAREWELL: Duration = Duration::from_secs(6);
+/// How long after the end all that was held elsewhere is given back: TCP may have stood still for as long before.
+const FAREWELL: Duration = Duration::from_secs(70);
 /// Numbers of the media that shows on which path it arrives.
 const LAST: u32 = u32::MAX;
 
@@ -77,7 +77,7 @@ pub(crate) struct Run<'v> {
     pub(crate) usable: [Option<Duration>; 2],
     failed: [Option<Duration>; 2],
     /// How long the run may take until then.
-    patience: Duration,
+    pub(crate) patience: Duration,
     /// When the next media is sent, in runs without loss.
     media_at: Option<Duration>,
     media_sent: [u32; 2],
@@ -98,18 +98,6 @@ pub(crate) fn run(cast: &dyn Cast, trial: Trial, verdict: &Verdict) -> Result<u6
             ))
         }
     }
-}
-
-/// When each side is usable after both were told all, the controlling side first.
-pub(crate) fn usable_after(cast: &dyn Cast, cell: Cell, loss: u8, rtt: u64, seed: u64) -> [Duration; 2] {
-    let verdict = judge(cell);
-    let mut run = Run::new(cast, Trial { cell, loss, rtt, trickle: false, seed }, &verdict);
-    while run.usable.contains(&None) {
-        assert!(run.step(run.patience), "seed {seed} at loss {loss} % and RTT {rtt} ms");
-    }
-    let after = |peer: usize| run.usable[peer].unwrap() - run.begun[peer].unwrap();
-    let controlling = cell.controlling();
-    [after(controlling), after(1 - controlling)]
 }
 
 impl<'v> Run<'v> {
@@ -184,9 +172,12 @@ impl<'v> Run<'v> {
         if due.is_none_or(|due| due > until) {
             return false;
         }
-        if let Some(first) = self.signals.first_entry().filter(|first| first.key().0 <= stop) {
-            let (to, signal) = first.remove();
-            self.tell(to, signal);
+        if self.signals.first_key_value().is_some_and(|((at, _), _)| *at <= stop) {
+            // All that comes at one instant is told before anything is sent: candidates come in one description.
+            while let Some(first) = self.signals.first_entry().filter(|first| first.key().0 <= stop) {
+                let (to, signal) = first.remove();
+                self.tell(to, signal);
+            }
         } else if let Some(at) = self.media_at {
             self.media_at = Some(at + ms(20));
             for peer in [0, 1] {
