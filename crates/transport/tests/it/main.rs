@@ -11,3 +11,4 @@ mod life;
 mod memory;
 mod oracle;
 mod relay;
+mod relay_paths;
