@@ -33,6 +33,11 @@ pub enum Event {
         /// Where to.
         peer: SocketAddr,
     },
+    /// Nobody waits for the answer to [`Event::Connect`] any more: stop connecting.
+    Abandon {
+        /// Of which request. An answer that is on its way is handed back to be closed.
+        request: RequestId,
+    },
     /// Carry bytes between a client's connection and a peer's, both ways, once the answer that waits for the client is
     /// sent: what it has sent behind its request is the first. When one is closed, say so by
     /// [`handle_closed`](crate::Server::handle_closed).

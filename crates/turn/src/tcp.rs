@@ -209,7 +209,9 @@ impl Server {
         }
         let flows = match connection.stage {
             Stage::Connecting(request, ..) => {
-                self.tcp.connects.remove(&request);
+                if self.tcp.connects.remove(&request).is_some() {
+                    self.events.push_back(Event::Abandon { request });
+                }
                 [None, None]
             }
             Stage::Waiting(peer) => [Some(peer), None],

@@ -134,8 +134,10 @@ fn a_peer_that_can_not_be_reached_is_447() {
     connected(&mut lab, request, Err(ConnectError));
     assert_eq!(lab.answer(client.address).code(), 447);
     let request = connect(&mut lab, &mut client, PEER).unwrap();
+    assert_eq!(lab.events, [], "there is nothing to abandon");
     lab.pass(30);
     assert_eq!(lab.answer(client.address).code(), 447, "without a word for 30 s");
+    assert_eq!(lab.events, [Event::Abandon { request }]);
     connected(&mut lab, request, Ok(FlowId(900)));
     assert_eq!((lab.closed(), lab.answers.len()), (vec![FlowId(900)], 0), "late");
 }
@@ -153,6 +155,7 @@ fn all_of_an_allocation_ends_with_it() {
     lab.server.handle_closed(client.flow.unwrap());
     lab.drain();
     assert_eq!(lab.closed(), [data, FlowId(900), relay]);
+    assert!(lab.events.contains(&Event::Abandon { request: second }));
     assert_eq!((lab.server.allocations(), lab.server.poll_timeout()), (0, None));
     lab.events.clear();
     connected(&mut lab, second, Ok(FlowId(901)));
