@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::mpsc::{Sender, channel};
@@ -292,6 +293,7 @@ fn worker(config: &Config, shares: &Shares, sockets: Vec<Sockets>) -> Result<(Wo
         admission: Admission::Open,
         answers: Vec::new(),
         out: Vec::new(),
+        openings: BTreeMap::new(),
         accept_at: None,
         is_stopped: false,
     };

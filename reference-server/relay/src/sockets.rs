@@ -29,6 +29,11 @@ impl Worker {
                 let _ = self.server.handle_bound(request, bound, now);
             }
             Event::Connect { request, local, peer, .. } => self.connect(request, local, peer, now),
+            Event::Abandon { request } => {
+                if let Some(flow) = self.openings.remove(&request) {
+                    self.ways.close(flow);
+                }
+            }
             Event::Join { client, peer } => self.join(client, peer, now),
             Event::Close { flow } => self.close(flow, now),
             // There are figures of these, and nobody to tell.
@@ -86,9 +91,10 @@ impl Worker {
         };
         let connection = begin().and_then(|stream| Connection::new(stream, Role::Opening(request)));
         let flow = connection.ok().and_then(|connection| self.ways.add(Flow::Connection(Box::new(connection))));
-        // Whether it is open is told when there is room to write.
-        if flow.is_none() {
-            let _ = self.server.handle_connected(request, Err(ConnectError), now);
+        match flow {
+            // Whether it is open is told when there is room to write.
+            Some(flow) => drop(self.openings.insert(request, flow)),
+            None => drop(self.server.handle_connected(request, Err(ConnectError), now)),
         }
     }
 

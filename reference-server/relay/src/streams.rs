@@ -109,6 +109,7 @@ impl Worker {
             Role::Opening(request) => {
                 let answer = if connection.is_open() { Ok(flow) } else { Err(ConnectError) };
                 connection.role = Role::Peer;
+                self.openings.remove(&request);
                 if answer.is_err() {
                     self.ways.close(flow);
                 } else {

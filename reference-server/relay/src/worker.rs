@@ -1,11 +1,12 @@
 //! The loop of a thread: sleep, take in what has come, relay, answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
-use plenary_turn::{Admission, Handled, Icmp, Server};
+use plenary_turn::{Admission, Handled, Icmp, RequestId, Server};
 use plenary_wire::{Datagram, Ecn, FlowId, Limit, Transmit};
 use quinn_udp::{BATCH_SIZE, RecvMeta};
 
@@ -50,6 +51,8 @@ pub(crate) struct Worker {
     pub(crate) admission: Admission,
     pub(crate) answers: Vec<Transmit>,
     pub(crate) out: Vec<u8>,
+    /// Connections that are being opened to peers.
+    pub(crate) openings: BTreeMap<RequestId, FlowId>,
     /// When connections are accepted again, after the system had no room for one.
     pub(crate) accept_at: Option<Instant>,
     pub(crate) is_stopped: bool,

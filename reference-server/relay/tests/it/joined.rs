@@ -8,7 +8,7 @@ use plenary_relay::Relay;
 use plenary_stun::{Algorithm, Attribute, Class, HEADER_LEN, Key, Message, Method, TransactionId, Writer};
 use rustix::event::PollFlags;
 use rustix::net::sockopt::set_socket_linger;
-use rustix::net::{self, AddressFamily, SocketType};
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 
 use crate::socket::wait;
 use crate::start::{FAR, MOMENT, PATIENCE, figures, relay, wait_until};
@@ -227,6 +227,23 @@ fn a_reset_ends_both_and_keeps_nobody_busy() {
     }
 }
 
+/// States of connections in `/proc/net/tcp`.
+const SYN_SENT: &str = "02";
+
+/// Connections of this host that have a port and a state.
+fn connections(port: u16, state: &str) -> usize {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let port = format!(":{port:04X}");
+    let is_one = |fields: &[&str]| fields[1].ends_with(&port) && fields[3] == state;
+    table.lines().filter(|line| is_one(&line.split_whitespace().collect::<Vec<_>>())).count()
+}
+
+fn begin_connecting(to: SocketAddr) -> std::os::fd::OwnedFd {
+    let socket = net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::NONBLOCK, None).unwrap();
+    let _ = net::connect(&socket, &to);
+    socket
+}
+
 /// Connects from an address.
 fn connect_from(ip: &str, to: SocketAddr) -> TcpStream {
     let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
@@ -262,4 +279,24 @@ fn whom_nobody_permits_is_closed() {
     assert_eq!(read_all(&mut connect_from(FAR, relayed)), b"");
     let dropped = || figures(&relay, "dropped_total", "reason=\"no-permission\"")[0];
     wait_until("it is counted", || dropped() == 1);
+}
+
+#[test]
+fn who_goes_leaves_no_connection_that_is_being_opened() {
+    let relay = relay(|config| config.turn.tcp = true);
+    let (mut control, relayed) = Control::allocate(&relay);
+    // A listener that takes nobody: what waits to be accepted are two, and others get no answer.
+    let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    net::bind(&socket, &SocketAddr::new(FAR.parse().unwrap(), 0)).unwrap();
+    net::listen(&socket, 0).unwrap();
+    let listener = TcpListener::from(socket);
+    let address = listener.local_addr().unwrap();
+    let waiting: Vec<_> = (0..2).map(|_| begin_connecting(address)).collect();
+    let opening = || connections(relayed.port(), SYN_SENT);
+    let request = control.request(Method::CONNECT, |writer| writer.xor_address(Attribute::XOR_PEER_ADDRESS, address));
+    control.stream.write_all(&request).unwrap();
+    wait_until("it is being opened", || opening() == 1);
+    drop(control);
+    wait_until("it is given up", || opening() == 0);
+    drop(waiting);
 }
