@@ -19,6 +19,4 @@ pub(crate) enum Failure {
     Silent(SocketAddr),
     #[error("nothing of {0} packets has arrived")]
     NothingArrived(u64),
-    #[error("a datagram of {found} bytes arrived, which was sent with {sent}")]
-    Changed { found: usize, sent: usize },
 }

@@ -118,7 +118,7 @@ mod tests {
     use super::*;
     use crate::options::{Load, Relay, Send, Target, Way};
 
-    /// By a floor of this kind, for a moment: it fails if nothing arrives, or something of another length than what was sent.
+    /// By a floor of this kind, for a moment: it fails if nothing arrives that is as long as what was sent.
     fn measure(kind: Kind, load: Load) {
         let (address, _ends) = start(kind).unwrap();
         let target = Target { server: address.into(), user: None, pid: std::process::id() };
