@@ -116,6 +116,8 @@ impl Options {
         let secrets = self.turn_secret.iter().map(|secret| secret.clone().into_bytes()).collect();
         Ok(Some(plenary_relay::Config {
             listen: vec![listen],
+            listen_tls: Vec::new(),
+            identity: None,
             told: Some(told),
             relays: vec![plenary_relay::RelayAddress { bind: listen.ip(), told }],
             ports: self.turn_ports.clone(),

@@ -42,6 +42,9 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         println!("turn:{address}?transport=udp");
         println!("turn:{address}?transport=tcp");
     }
+    for address in relay.listeners_tls() {
+        println!("turns:{address}?transport=tcp");
+    }
     if let Some(listener) = metrics {
         println!("http://{}/metrics", listener.local_addr()?);
         tokio::spawn(serve_metrics(listener, Arc::clone(&relay)));

@@ -1,9 +1,11 @@
+use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use clap::Parser;
-use plenary_relay::{Config, RelayAddress};
+use plenary_relay::{Config, Identity, RelayAddress};
 use plenary_turn::{Keys, Prefix, User};
 
 /// A TURN server.
@@ -13,6 +15,15 @@ pub(crate) struct Options {
     /// Where clients come in, by UDP and TCP; may be repeated. With port 0 it is a free one
     #[arg(long, default_value = "127.0.0.1:3478")]
     listen: Vec<SocketAddr>,
+    /// Where clients come in by TLS; may be repeated
+    #[arg(long, requires = "certificate")]
+    listen_tls: Vec<SocketAddr>,
+    /// The server's certificate and those that it is signed by, in PEM
+    #[arg(long, requires = "key")]
+    certificate: Option<PathBuf>,
+    /// The certificate's private key, in PEM
+    #[arg(long, requires = "certificate")]
+    key: Option<PathBuf>,
     /// An address that relays have, one of each family at most. Without it that of the first listener
     #[arg(long)]
     relay_ip: Vec<IpAddr>,
@@ -108,12 +119,23 @@ impl Options {
         turn.peers.deny.clone_from(&self.deny_peers);
         Ok(Config {
             listen: self.listen.clone(),
+            listen_tls: self.listen_tls.clone(),
+            identity: self.identity()?,
             told: self.public_ip,
             relays,
             ports: self.ports.clone(),
             threads: self.threads,
             turn,
         })
+    }
+}
+
+impl Options {
+    fn identity(&self) -> Result<Option<Identity>, String> {
+        let (Some(certificate), Some(key)) = (&self.certificate, &self.key) else { return Ok(None) };
+        let read = |path: &PathBuf| fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+        let identity = Identity::from_pem(&read(certificate)?, &read(key)?);
+        identity.map(Some).map_err(|error| format!("{}, {}: {error}", certificate.display(), key.display()))
     }
 }
 
@@ -148,6 +170,9 @@ mod tests {
             ("--user a:", "character"),
             ("--user a:b --ports 5-4", "first-last"),
             ("--user a:b --listen 0.0.0.0:3478", "--public-ip"),
+            ("--user a:b --listen-tls 127.0.0.1:0", "--certificate"),
+            ("--user a:b --certificate /a/file --key /a/file", "/a/file"),
+            ("--user a:b --certificate Cargo.toml --key Cargo.toml", "no certificate"),
             ("--user a:b --allow-peers 10.0.0.0/33", "10.0.0.0/33"),
         ] {
             let error = config(line).expect_err(line);

@@ -3,14 +3,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 
+use crate::identity::Identity;
+
 /// Threads at most: each has a socket for each listener, and 2 MB of buffers.
 pub const THREADS_MAX: usize = 256;
 
 /// What a relay listens at, and how it relays.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where clients come in, by UDP and by TCP. With port 0 each is given a free one, the same for both. At least one.
+    /// Where clients come in, by UDP and by TCP. With port 0 each is given a free one, the same for both. At least one, or one
+    /// of the next.
     pub listen: Vec<SocketAddr>,
+    /// Where clients come in by TLS.
+    pub listen_tls: Vec<SocketAddr>,
+    /// Who the relay is to these.
+    pub identity: Option<Identity>,
     /// The address that clients are told of the above, if it is not theirs: that of a NAT which keeps ports.
     pub told: Option<IpAddr>,
     /// Addresses on which relays are bound: at most one of each family, and at least one.
@@ -42,6 +49,9 @@ pub enum StartError {
     /// There is no listener.
     #[error("no address to listen at")]
     NoListener,
+    /// There are addresses to listen at by TLS, and nobody to be there.
+    #[error("TLS needs an identity: a certificate and a key")]
+    NoIdentity,
     /// There is none to relay from, or more than one of a family, or peers can't send to it.
     #[error("relays need one address of each family at most, to which peers can send")]
     RelayAddress,
@@ -67,8 +77,11 @@ pub enum StartError {
 
 impl Config {
     pub(crate) fn check(&self) -> Result<(), StartError> {
-        if self.listen.is_empty() {
+        if self.listen.is_empty() && self.listen_tls.is_empty() {
             return Err(StartError::NoListener);
+        }
+        if !self.listen_tls.is_empty() && self.identity.is_none() {
+            return Err(StartError::NoIdentity);
         }
         let is_bad = |address: &RelayAddress| {
             let is_reached = !address.told.is_unspecified() && !address.told.is_multicast();

@@ -11,6 +11,7 @@ use plenary_wire::FlowId;
 
 use crate::message::{Message, PARTS_MAX};
 use crate::poller::Interest;
+use crate::tls::{Outgoing, PLAIN_MAX, Scratch, Tls};
 
 /// What a client has not taken, beside what the kernel keeps: some tenths of a second of pictures. Datagrams that find no room
 /// are lost, as they would be in a router.
@@ -25,9 +26,12 @@ const MESSAGES_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
+    /// What stands between the stream and the client, if there is something.
+    tls: Option<Box<Tls>>,
     pub(crate) role: Role,
     /// What the server could not use yet: less than a message.
     pub(crate) received: Vec<u8>,
+    /// As it is sent: encrypted, where there is TLS.
     unread: VecDeque<u8>,
     /// The other side has sent all that it will.
     pub(crate) is_ended: bool,
@@ -50,12 +54,13 @@ pub(crate) enum Role {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, role: Role) -> io::Result<Self> {
+    pub(crate) fn new(stream: TcpStream, role: Role, tls: Option<Tls>) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         // Each write is of whole messages, and none waits for more.
         stream.set_nodelay(true)?;
         let mut connection = Self {
             stream,
+            tls: tls.map(Box::new),
             role,
             received: Vec::new(),
             unread: VecDeque::new(),
@@ -100,13 +105,27 @@ impl Connection {
         self.unread.len()
     }
 
-    /// Reads what there is, as much as fits. 0 is the end; nothing yet is `WouldBlock`.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer)
+    /// Reads what there is, but no more than `most`; 0 is the end, and nothing yet is `WouldBlock`. In the buffer there is room
+    /// for [`RECEIVED_MAX`](crate::tls::RECEIVED_MAX) bytes more, which may come with it.
+    pub(crate) fn read(&mut self, buffer: &mut [u8], most: usize, scratch: &mut Scratch) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else { return self.stream.read(&mut buffer[..most]) };
+        let read = tls.read((&mut self.stream).take(most as u64), buffer, scratch);
+        self.push(&mut scratch.outgoing);
+        read
+    }
+
+    /// Whether the other side has said that it has sent all, though its stream may not have ended.
+    pub(crate) fn has_said_goodbye(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_ended())
     }
 
     /// Sends messages, each whole or not at all; says how many are lost. No more than `room` may wait beside what does.
-    pub(crate) fn send(&mut self, messages: &[Message<'_>], room: usize) -> u64 {
+    pub(crate) fn send(&mut self, messages: &[Message<'_>], room: usize, scratch: &mut Scratch) -> u64 {
+        let most = UNREAD_MAX.min(room);
+        if self.tls.is_some() { self.send_sealed(messages, most, scratch) } else { self.send_plain(messages, most) }
+    }
+
+    fn send_plain(&mut self, messages: &[Message<'_>], most: usize) -> u64 {
         let mut lost = 0;
         for messages in messages.chunks(MESSAGES_MAX) {
             let mut left = if self.unread.is_empty() { self.write_now(messages) } else { 0 };
@@ -115,7 +134,7 @@ impl Connection {
                 left -= written;
                 let waits = message.len() - written;
                 // What has begun must be ended.
-                let fits = written > 0 || self.unread.len() + waits <= UNREAD_MAX.min(room);
+                let fits = written > 0 || self.unread.len() + waits <= most;
                 if fits {
                     message.write_from(written, |bytes| self.unread.extend(bytes));
                 } else {
@@ -124,6 +143,49 @@ impl Connection {
             }
         }
         lost
+    }
+
+    /// What is encrypted can't be taken back: it finds room before.
+    fn send_sealed(&mut self, messages: &[Message<'_>], most: usize, scratch: &mut Scratch) -> u64 {
+        let mut lost = 0;
+        scratch.plain.clear();
+        for message in messages {
+            let together = scratch.plain.len() + message.len();
+            if !scratch.plain.is_empty() && (together > PLAIN_MAX || !self.fits(together, most)) {
+                self.seal(scratch);
+            }
+            if self.fits(scratch.plain.len() + message.len(), most) {
+                message.write_from(0, |bytes| scratch.plain.extend_from_slice(bytes));
+            } else {
+                lost += 1;
+            }
+        }
+        self.seal(scratch);
+        lost
+    }
+
+    fn fits(&self, plain: usize, most: usize) -> bool {
+        self.unread.len() + Tls::sealed_len(plain) <= most
+    }
+
+    /// Encrypts and sends what is plain.
+    fn seal(&mut self, scratch: &mut Scratch) {
+        if let Some(tls) = &mut self.tls
+            && !scratch.plain.is_empty()
+        {
+            tls.seal(&scratch.plain, &mut scratch.outgoing);
+            scratch.plain.clear();
+            self.push(&mut scratch.outgoing);
+        }
+    }
+
+    /// Sends what is encrypted; what there is no room for waits.
+    fn push(&mut self, outgoing: &mut Outgoing) {
+        let bytes = outgoing.take();
+        let is_first = self.unread.is_empty() && !bytes.is_empty();
+        // A failure shows again when it is read.
+        let written = if is_first { self.stream.write(bytes).unwrap_or(0) } else { 0 };
+        self.unread.extend(&bytes[written..]);
     }
 
     /// How many bytes leave at once.
@@ -135,13 +197,19 @@ impl Connection {
     }
 
     /// Takes bytes that must not be lost: nothing is to be read for it while it [is full](Self::is_full).
-    pub(crate) fn write(&mut self, bytes: &[u8]) {
-        self.unread.extend(bytes);
+    pub(crate) fn write(&mut self, bytes: &[u8], scratch: &mut Scratch) {
+        if let Some(tls) = &mut self.tls {
+            tls.seal(bytes, &mut scratch.outgoing);
+            self.push(&mut scratch.outgoing);
+        } else {
+            self.unread.extend(bytes);
+        }
         self.flush();
     }
 
     /// Nothing is to be written any more but what waits.
-    pub(crate) fn end(&mut self) {
+    pub(crate) fn end(&mut self, scratch: &mut Scratch) {
+        self.close(scratch);
         self.is_last = true;
         self.flush();
     }
@@ -154,6 +222,14 @@ impl Connection {
     /// Whether the other side has sent all, and taken all.
     pub(crate) fn is_over(&self) -> bool {
         self.is_ended && self.is_last && self.unread.is_empty()
+    }
+
+    /// Says goodbye, where that is said: behind what waits, if there is room.
+    pub(crate) fn close(&mut self, scratch: &mut Scratch) {
+        if let Some(tls) = self.tls.as_mut().filter(|_| !self.is_last) {
+            tls.close(&mut scratch.outgoing);
+            self.push(&mut scratch.outgoing);
+        }
     }
 
     /// Writes what waits, as much as there is room for.
@@ -199,20 +275,21 @@ mod tests {
     fn pair() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        (Connection::new(listener.accept().unwrap().0, Role::Client).unwrap(), other)
+        (Connection::new(listener.accept().unwrap().0, Role::Client, None).unwrap(), other)
     }
 
     #[test]
     fn who_does_not_read_loses_whole_messages_and_no_more_than_that() {
         let (mut connection, mut other) = pair();
         let to = other.local_addr().unwrap();
+        let mut scratch = Scratch::default();
         let (head, padding) = ([0; 4], [0; 2]);
         let mut sent = Vec::new();
         for number in 1..20_000_u32 {
             let body = [number.to_be_bytes(); 250].concat();
             let (one, two) = (&body[..998], &body[..1000]);
             let messages = [Message::of_parts(to, [&head, one, &padding]), Message::of_parts(to, [&[], two, &[]])];
-            let lost = connection.send(&messages, usize::MAX);
+            let lost = connection.send(&messages, usize::MAX, &mut scratch);
             assert!(connection.unread() <= UNREAD_MAX + 2000);
             sent.push(2 - lost);
         }
@@ -244,7 +321,8 @@ mod tests {
     fn all_connections_have_no_more_room_than_there_is() {
         let (mut connection, other) = pair();
         let to = other.local_addr().unwrap();
-        while connection.send(&[Message::plain(to, &[1; 1000])], 10_000) == 0 {}
+        let mut scratch = Scratch::default();
+        while connection.send(&[Message::plain(to, &[1; 1000])], 10_000, &mut scratch) == 0 {}
         assert!((9_000..=10_000).contains(&connection.unread()), "{}", connection.unread());
     }
 
@@ -257,7 +335,7 @@ mod tests {
         connection.role = Role::Peer;
         assert_eq!(connection.change_interest(false), None);
         while !connection.is_full() {
-            connection.write(&[0; 10_000]);
+            connection.write(&[0; 10_000], &mut Scratch::default());
         }
         connection.role = Role::Joined(FlowId(1));
         assert_eq!(connection.change_interest(false), Some(Interest { reads: true, writes: true }));

@@ -28,12 +28,13 @@ const FIGURES: [(&str, &str, &str); FIGURES_COUNT] = [
     ("nowhere_datagrams_total", "counter", "Datagrams to an address of this host where no relay is"),
     ("receive_errors_total", "counter", "Receptions that failed, and what port 0 has sent"),
     ("accept_errors_total", "counter", "Connections that could not be taken"),
+    ("tls_errors_total", "counter", "Connections that ended because TLS could not be spoken"),
     ("bind_errors_total", "counter", "Sockets of relays that could not be bound"),
     ("saturation", "gauge", "The largest share of time, ports and allocations that is in use, in thousandths"),
     ("admits", "gauge", "Whether new allocations are made"),
 ];
 
-const FIGURES_COUNT: usize = 18;
+const FIGURES_COUNT: usize = 19;
 
 /// Figures of one thread.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ pub(crate) struct Counters {
 pub(crate) struct Events {
     pub(crate) receive_errors: u64,
     pub(crate) accept_errors: u64,
+    pub(crate) tls_errors: u64,
     pub(crate) bind_errors: u64,
     pub(crate) saturation: u64,
     pub(crate) admits: bool,
@@ -83,6 +85,7 @@ impl Counters {
             tally.nowhere,
             events.receive_errors,
             events.accept_errors,
+            events.tls_errors,
             events.bind_errors,
             events.saturation,
             events.admits.into(),

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use plenary_wire::FlowId;
 
 use crate::connection::Connection;
+use crate::identity::Identity;
 use crate::udp::Udp;
 
 /// Bits of a flow that say which place it has; those above say whose turn there it is, so that what is sent late to a socket
@@ -16,8 +17,8 @@ const PLACE_BITS: u32 = 22;
 pub(crate) enum Flow {
     /// Of a listener, of a relay, or reserved for one.
     Datagrams(Udp),
-    /// Where clients connect.
-    Clients(TcpListener),
+    /// Where clients connect: by TLS, if it has an identity.
+    Clients(TcpListener, Option<Identity>),
     /// Where peers connect (RFC 6062).
     Peers(TcpListener),
     /// Of a client, or of a peer.
@@ -79,7 +80,7 @@ impl Flows {
     /// Those where somebody connects.
     pub(crate) fn listeners(&self) -> impl Iterator<Item = (FlowId, &TcpListener)> {
         self.places.iter().enumerate().filter_map(|(at, place)| match &place.flow {
-            Some(Flow::Clients(listener) | Flow::Peers(listener)) => {
+            Some(Flow::Clients(listener, _) | Flow::Peers(listener)) => {
                 Some((FlowId(place.turn << PLACE_BITS | at as u32), listener))
             }
             _ => None,
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_flow_that_is_closed_is_not_the_next_one_at_its_place() {
-        let listener = || Flow::Clients(TcpListener::bind("127.0.0.1:0").unwrap());
+        let listener = || Flow::Peers(TcpListener::bind("127.0.0.1:0").unwrap());
         let mut flows = Flows::default();
         let (one, other) = (flows.insert(listener()).unwrap(), flows.insert(listener()).unwrap());
         assert!(flows.remove(one).is_some() && flows.remove(one).is_none());

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -8,33 +8,27 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use plenary_turn::{Admission, Server};
 use plenary_wire::FlowId;
-use rustix::net::{SocketType, bind, listen};
 
 use crate::buffers::Buffers;
 use crate::chance::draw;
 use crate::config::{Config, StartError};
 use crate::counters::{self, Counters, Events};
 use crate::flows::Flow;
+use crate::listeners::{self, Listener, Sockets};
 use crate::load::Load;
 use crate::own::Own;
 use crate::poller::{Poller, Waker};
 use crate::ports::{Bound, Ports};
 use crate::streams::BUFFER_BYTES;
-use crate::udp::{Kind, Udp, open};
 use crate::ways::Ways;
 use crate::worker::{Command, Place, Worker};
-
-/// Connections that wait to be accepted: with 128, which is usual, others of a crowd that comes at once wait a second.
-const BACKLOG: i32 = 1024;
-
-/// How often a port is drawn that is to be free for datagrams and connections.
-const TRIES: usize = 16;
 
 /// A relay that runs, until it is stopped or dropped.
 #[derive(Debug)]
 pub struct Relay {
     threads: Vec<Thread>,
     listeners: Vec<SocketAddr>,
+    listeners_tls: Vec<SocketAddr>,
 }
 
 #[derive(Debug)]
@@ -55,27 +49,34 @@ impl Relay {
         config.check()?;
         let threads = config.threads();
         fill_in(&mut config, threads)?;
-        let listeners = listeners(&config.listen, threads)?;
+        let plain = listeners::open(&config.listen, None, threads)?;
+        let secure = listeners::open(&config.listen_tls, config.identity.as_ref(), threads)?;
         let told = |listener: &Listener| {
             SocketAddr::new(config.told.unwrap_or_else(|| listener.address.ip()), listener.address.port())
         };
-        let told = listeners.iter().map(told).collect();
+        let (told_plain, told_secure) = (plain.iter().map(told).collect(), secure.iter().map(told).collect());
         let bound: Vec<Bound> = config.relays.iter().map(|_| Bound::default()).collect();
         let mut sockets: Vec<Vec<Sockets>> = (0..threads).map(|_| Vec::new()).collect();
-        for listener in listeners {
+        for listener in plain.into_iter().chain(secure) {
             sockets.iter_mut().zip(listener.sockets).for_each(|(of_thread, socket)| of_thread.push(socket));
         }
         let threads = sockets.into_iter().enumerate().map(|(index, sockets)| {
             let shares = Shares { index, threads, bound: bound.clone() };
             Thread::start(&config, &shares, sockets)
         });
-        Ok(Self { threads: threads.collect::<Result<_, _>>()?, listeners: told })
+        Ok(Self { threads: threads.collect::<Result<_, _>>()?, listeners: told_plain, listeners_tls: told_secure })
     }
 
     /// Where clients come in by UDP and by TCP, as they are told.
     #[must_use]
     pub fn listeners(&self) -> &[SocketAddr] {
         &self.listeners
+    }
+
+    /// Where clients come in by TLS, as they are told.
+    #[must_use]
+    pub fn listeners_tls(&self) -> &[SocketAddr] {
+        &self.listeners_tls
     }
 
     /// Whether new allocations are made, as long as the threads are not too busy for them. They are at first.
@@ -191,54 +192,6 @@ fn addresses() -> io::Result<Vec<IpAddr>> {
         .collect())
 }
 
-/// An address that is listened at, by each thread.
-struct Listener {
-    address: SocketAddr,
-    sockets: Vec<Sockets>,
-}
-
-struct Sockets {
-    datagrams: Udp,
-    clients: TcpListener,
-}
-
-fn listeners(addresses: &[SocketAddr], threads: usize) -> Result<Vec<Listener>, StartError> {
-    let listen = |address: &SocketAddr| {
-        let mut listener = listener(*address, threads);
-        // A port that is free for datagrams may not be so for connections.
-        for _ in 1..TRIES {
-            if address.port() != 0 || listener.is_ok() {
-                break;
-            }
-            listener = self::listener(*address, threads);
-        }
-        listener.map_err(|error| StartError::Listen(*address, error))
-    };
-    addresses.iter().map(listen).collect()
-}
-
-fn listener(address: SocketAddr, threads: usize) -> io::Result<Listener> {
-    // Whether others have it already: those of the threads may.
-    for kind in [SocketType::DGRAM, SocketType::STREAM] {
-        bind(&open(address, kind, false)?, &address)?;
-    }
-    let first = Udp::bind(address, Kind::Listener)?;
-    let address = first.local;
-    let mut datagrams = vec![first];
-    for _ in 1..threads {
-        datagrams.push(Udp::bind(address, Kind::Listener)?);
-    }
-    let sockets = datagrams.into_iter().map(|datagrams| Ok(Sockets { datagrams, clients: clients(address)? }));
-    Ok(Listener { address, sockets: sockets.collect::<io::Result<_>>()? })
-}
-
-fn clients(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = open(address, SocketType::STREAM, true)?;
-    bind(&socket, &address)?;
-    listen(&socket, BACKLOG)?;
-    Ok(TcpListener::from(socket))
-}
-
 /// Which part of all is a thread's.
 struct Shares {
     index: usize,
@@ -267,11 +220,13 @@ fn worker(config: &Config, shares: &Shares, sockets: Vec<Sockets>) -> Result<(Wo
     let own = Own::new(&relays, turn.peers.own.clone(), turn.peers.services.clone());
     let mut server = Server::new(turn, now)?;
     let mut ways = Ways::new(Poller::new()?, own);
-    for Sockets { datagrams, clients } in sockets {
-        let local = datagrams.local;
-        let flow = add(&mut ways, Flow::Datagrams(datagrams))?;
-        server.listen(flow, local).map_err(io::Error::other)?;
-        add(&mut ways, Flow::Clients(clients))?;
+    for Sockets { datagrams, clients, identity } in sockets {
+        if let Some(datagrams) = datagrams {
+            let local = datagrams.local;
+            let flow = add(&mut ways, Flow::Datagrams(datagrams))?;
+            server.listen(flow, local).map_err(io::Error::other)?;
+        }
+        add(&mut ways, Flow::Clients(clients, identity))?;
     }
     let place = |(address, bound)| {
         let ports = Ports::new(config.ports.clone(), shares.index, shares.threads, bound)?;
@@ -304,7 +259,7 @@ fn worker(config: &Config, shares: &Shares, sockets: Vec<Sockets>) -> Result<(Wo
 #[cfg(test)]
 pub(crate) fn lone_worker(mut config: Config) -> Worker {
     fill_in(&mut config, 1).unwrap();
-    let sockets = listeners(&config.listen, 1).unwrap().remove(0).sockets;
+    let sockets = listeners::open(&config.listen, None, 1).unwrap().remove(0).sockets;
     let bound = config.relays.iter().map(|_| Bound::default()).collect();
     worker(&config, &Shares { index: 0, threads: 1, bound }, sockets).unwrap().0
 }

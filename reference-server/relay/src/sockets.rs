@@ -89,7 +89,7 @@ impl Worker {
                 Err(error) => Err(error.into()),
             }
         };
-        let connection = begin().and_then(|stream| Connection::new(stream, Role::Opening(request)));
+        let connection = begin().and_then(|stream| Connection::new(stream, Role::Opening(request), None));
         let flow = connection.ok().and_then(|connection| self.ways.add(Flow::Connection(Box::new(connection))));
         match flow {
             // Whether it is open is told when there is room to write.

@@ -10,6 +10,7 @@ use plenary_wire::FlowId;
 use crate::connection::{Connection, Role};
 use crate::flows::Flow;
 use crate::poller::{Interest, Ready};
+use crate::tls::{RECEIVED_MAX, Tls};
 use crate::ways::Batch;
 use crate::worker::Worker;
 
@@ -22,19 +23,21 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// What is read from a client at once. They may be 4,096 datagrams without a byte, and others have their turn behind them.
 const READ_BYTES: usize = 16 << 10;
 
-/// The longest message of a client, but for a byte, and what is read behind it.
-pub(crate) const BUFFER_BYTES: usize = 65_555 + READ_BYTES;
+/// The longest message of a client, but for a byte, and what is read behind it, with what waited for its end in TLS.
+pub(crate) const BUFFER_BYTES: usize = 65_555 + RECEIVED_MAX + READ_BYTES;
 
 /// What is taken at once from one of two that are joined.
-const CARRIED_BYTES: usize = 32 << 10;
+pub(crate) const CARRIED_BYTES: usize = 32 << 10;
 
 impl Worker {
     /// Takes clients that connect.
     pub(crate) fn accept(&mut self, listener: FlowId, now: Instant) {
         for _ in 0..ACCEPTS {
-            let Some(Flow::Clients(socket)) = self.ways.flows.get(listener) else { return };
-            let Some((stream, remote)) = self.accepted(socket.accept(), now) else { return };
-            let Some((flow, local)) = self.connected(stream, Role::Client) else { continue };
+            let Some(Flow::Clients(socket, identity)) = self.ways.flows.get(listener) else { return };
+            let (accepted, identity) = (socket.accept(), identity.clone());
+            let Some((stream, remote)) = self.accepted(accepted, now) else { return };
+            let tls = identity.map(|identity| Tls::new(&identity));
+            let Some((flow, local)) = self.connected(stream, Role::Client, tls) else { continue };
             let tuple = FiveTuple { flow, local, remote };
             if self.server.handle_accepted(tuple, Carries::Stream, now).is_err() {
                 self.events.accept_errors += 1;
@@ -48,7 +51,7 @@ impl Worker {
         for _ in 0..ACCEPTS {
             let Some(Flow::Peers(socket)) = self.ways.flows.get(listener) else { return };
             let Some((stream, peer)) = self.accepted(socket.accept(), now) else { return };
-            let Some((flow, _)) = self.connected(stream, Role::Peer) else { continue };
+            let Some((flow, _)) = self.connected(stream, Role::Peer, None) else { continue };
             let peer = self.ways.own().told(peer);
             let _ = self.server.handle_peer_accepted(listener, flow, peer, now);
             self.drain(now);
@@ -90,9 +93,9 @@ impl Worker {
         self.ways.flows.listeners().for_each(|(flow, listener)| watch(flow, listener));
     }
 
-    fn connected(&mut self, stream: TcpStream, role: Role) -> Option<(FlowId, SocketAddr)> {
+    fn connected(&mut self, stream: TcpStream, role: Role, tls: Option<Tls>) -> Option<(FlowId, SocketAddr)> {
         let local = stream.local_addr();
-        let connection = Connection::new(stream, role);
+        let connection = Connection::new(stream, role, tls);
         let connection = connection.and_then(|connection| local.map(|local| (connection, local)));
         let added = connection.ok().and_then(|(connection, local)| {
             self.ways.add(Flow::Connection(Box::new(connection))).map(|flow| (flow, local))
@@ -148,20 +151,21 @@ impl Worker {
         let mut buffer = std::mem::take(&mut self.stream_buffer);
         let kept = connection.received.len();
         buffer[..kept].copy_from_slice(&connection.received);
-        let read = connection.read(&mut buffer[kept..kept + READ_BYTES]);
-        match read {
-            Ok(count) if count > 0 => {
-                connection.received = Vec::new();
-                self.take_stream(flow, &buffer[..kept + count], now);
-            }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Ok(_) | Err(_) => self.ended(flow, now),
+        match self.ways.read(flow, &mut buffer[kept..], READ_BYTES) {
+            Some(Ok(count)) if count > 0 => self.take_stream(flow, &buffer[..kept + count], now),
+            Some(Err(error)) if is_passing(&error) => {}
+            Some(read) => self.ended_by(&read, flow, now),
+            None => {}
         }
         self.stream_buffer = buffer;
+        self.take_goodbye(flow, now);
     }
 
     /// Takes in the messages that these bytes begin with, and keeps the rest.
     fn take_stream(&mut self, flow: FlowId, bytes: &[u8], now: Instant) {
+        if let Some(connection) = self.ways.flows.connection(flow) {
+            connection.received = Vec::new();
+        }
         let mut batch = Batch::new();
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -208,16 +212,35 @@ impl Worker {
 
     /// Takes what one has sent to the other, or its end.
     fn carry(&mut self, from: FlowId, to: FlowId, now: Instant) {
-        let Some(connection) = self.ways.flows.connection(from).filter(|it| it.interest().reads) else { return };
-        let buffer = &mut self.stream_buffer[..CARRIED_BYTES];
-        match connection.read(buffer) {
-            Ok(0) => {
-                connection.is_ended = true;
-                self.ways.end(to);
-            }
-            Ok(count) => self.ways.carry(to, &buffer[..count]),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(_) => self.ended(from, now),
+        if !self.ways.flows.connection(from).is_some_and(|it| it.interest().reads) {
+            return;
+        }
+        let mut buffer = std::mem::take(&mut self.stream_buffer);
+        match self.ways.read(from, &mut buffer, CARRIED_BYTES) {
+            Some(Ok(0)) => self.end_half(from, to),
+            Some(Ok(count)) => self.ways.carry(to, &buffer[..count]),
+            Some(Err(error)) if is_passing(&error) => {}
+            Some(read) => self.ended_by(&read, from, now),
+            None => {}
+        }
+        self.stream_buffer = buffer;
+        self.take_goodbye(from, now);
+    }
+
+    /// One has sent all: the other is told so behind that.
+    fn end_half(&mut self, from: FlowId, to: FlowId) {
+        let Some(connection) = self.ways.flows.connection(from) else { return };
+        connection.is_ended = true;
+        self.ways.end(to);
+    }
+
+    /// TLS has an end of its own, which may come before that of the stream, and without it.
+    fn take_goodbye(&mut self, flow: FlowId, now: Instant) {
+        let connection = self.ways.flows.connection(flow).filter(|it| it.has_said_goodbye() && !it.is_ended);
+        match connection.map(|connection| connection.role) {
+            Some(Role::Joined(other)) => self.end_half(flow, other),
+            Some(_) => self.ended(flow, now),
+            None => {}
         }
     }
 
@@ -229,9 +252,20 @@ impl Worker {
         }
     }
 
+    /// Ends a connection that can't be read any more.
+    fn ended_by(&mut self, read: &io::Result<usize>, flow: FlowId, now: Instant) {
+        let is_invalid = read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidData);
+        self.events.tls_errors += u64::from(is_invalid);
+        self.ended(flow, now);
+    }
+
     fn ended(&mut self, flow: FlowId, now: Instant) {
         self.server.handle_closed(flow);
         self.ways.close(flow);
         self.drain(now);
     }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -1,6 +1,6 @@
 //! The sockets of a thread, and how what is relayed leaves by them.
 
-use std::ptr;
+use std::{io, ptr};
 
 use arrayvec::ArrayVec;
 use plenary_turn::Relay;
@@ -12,6 +12,7 @@ use crate::message::Message;
 use crate::own::Own;
 use crate::poller::{Interest, Poller};
 use crate::send::{Sender, Sent};
+use crate::tls::Scratch;
 use crate::udp::Kind;
 
 /// What is relayed at once: more of it is seldom of one flow.
@@ -31,6 +32,7 @@ pub(crate) struct Ways {
     sender: Sender,
     /// Bytes that connections hold.
     unread: usize,
+    scratch: Scratch,
     pub(crate) tally: Tally,
 }
 
@@ -46,7 +48,15 @@ pub(crate) struct Tally {
 
 impl Ways {
     pub(crate) fn new(poller: Poller, own: Own) -> Self {
-        Self { flows: Flows::default(), poller, own, sender: Sender::default(), unread: 0, tally: Tally::default() }
+        Self {
+            flows: Flows::default(),
+            poller,
+            own,
+            sender: Sender::default(),
+            unread: 0,
+            scratch: Scratch::default(),
+            tally: Tally::default(),
+        }
     }
 
     /// Sends all of a batch: together what leaves by the same socket, in the order in which it came.
@@ -95,7 +105,7 @@ impl Ways {
             Some(Flow::Connection(connection)) => {
                 let before = connection.unread();
                 let room = (UNREAD_ALL_MAX + before).saturating_sub(self.unread);
-                let lost = connection.send(messages, room);
+                let lost = connection.send(messages, room, &mut self.scratch);
                 self.tally.unread += lost;
                 self.tally.sent.datagrams += messages.len() as u64 - lost;
                 self.unread = self.unread - before + connection.unread();
@@ -106,27 +116,33 @@ impl Ways {
         }
     }
 
+    /// Reads what a connection has, as [`Connection::read`] does; `None` if it was closed.
+    pub(crate) fn read(&mut self, flow: FlowId, buffer: &mut [u8], most: usize) -> Option<io::Result<usize>> {
+        self.change(flow, |connection, scratch| connection.read(buffer, most, scratch))
+    }
+
     /// Has a connection carry these bytes, which must not be lost.
     pub(crate) fn carry(&mut self, flow: FlowId, bytes: &[u8]) {
-        self.change(flow, |connection| connection.write(bytes));
+        self.change(flow, |connection, scratch| connection.write(bytes, scratch));
     }
 
     /// Ends a connection for writing, behind what it holds.
     pub(crate) fn end(&mut self, flow: FlowId) {
-        self.change(flow, Connection::end);
+        self.change(flow, |connection, scratch| connection.end(scratch));
     }
 
     /// Writes what a connection holds.
     pub(crate) fn flush(&mut self, flow: FlowId) {
-        self.change(flow, Connection::flush);
+        self.change(flow, |connection, _| connection.flush());
     }
 
-    fn change(&mut self, flow: FlowId, change: impl FnOnce(&mut Connection)) {
-        let Some(connection) = self.flows.connection(flow) else { return };
+    fn change<R>(&mut self, flow: FlowId, change: impl FnOnce(&mut Connection, &mut Scratch) -> R) -> Option<R> {
+        let connection = self.flows.connection(flow)?;
         let before = connection.unread();
-        change(connection);
+        let changed = change(connection, &mut self.scratch);
         self.unread = self.unread - before + connection.unread();
         self.watch(flow);
+        Some(changed)
     }
 
     /// Watches a connection for what it waits for, and the one that it is joined with.
@@ -155,9 +171,10 @@ impl Ways {
 
     /// Closes a socket.
     pub(crate) fn close(&mut self, flow: FlowId) -> Option<Flow> {
-        let closed = self.flows.remove(flow);
-        if let Some(Flow::Connection(connection)) = &closed {
+        let mut closed = self.flows.remove(flow);
+        if let Some(Flow::Connection(connection)) = &mut closed {
             self.unread -= connection.unread();
+            connection.close(&mut self.scratch);
         }
         closed
     }
@@ -167,7 +184,7 @@ impl Ways {
         let id = self.flows.insert(flow)?;
         let watched = match self.flows.get(id)? {
             Flow::Datagrams(udp) => self.poller.add(udp, id, Interest::READS),
-            Flow::Clients(listener) | Flow::Peers(listener) => self.poller.add(listener, id, Interest::READS),
+            Flow::Clients(listener, _) | Flow::Peers(listener) => self.poller.add(listener, id, Interest::READS),
             Flow::Connection(connection) => self.poller.add(&**connection, id, connection.interest()),
         };
         if watched.is_err() {

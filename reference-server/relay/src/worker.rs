@@ -101,7 +101,7 @@ impl Worker {
                     }
                     datagrams.push(one.flow);
                 }
-                Some(Flow::Clients(_)) => self.accept(one.flow, now),
+                Some(Flow::Clients(..)) => self.accept(one.flow, now),
                 Some(Flow::Peers(_)) => self.accept_peers(one.flow, now),
                 Some(Flow::Connection(_)) => self.connection_is_ready(*one, now),
                 None => {}

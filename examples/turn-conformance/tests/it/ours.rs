@@ -33,6 +33,8 @@ impl Ours {
         let relays = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         let relay = Relay::start(Config {
             listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
+            listen_tls: Vec::new(),
+            identity: None,
             told: None,
             relays: relays.map(|ip| RelayAddress { bind: ip, told: ip }).to_vec(),
             ports: 49_152..=65_535,

@@ -67,7 +67,17 @@ fn relay() -> (Relay, SocketAddr) {
     turn.peers.allow.push("127.0.0.2/32".parse().unwrap());
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
     let threads = NonZeroUsize::new(1);
-    let relay = Relay::start(Config { listen, told: None, relays, ports: 49_152..=65_535, threads, turn }).unwrap();
+    let relay = Relay::start(Config {
+        listen,
+        listen_tls: Vec::new(),
+        identity: None,
+        told: None,
+        relays,
+        ports: 49_152..=65_535,
+        threads,
+        turn,
+    })
+    .unwrap();
     let listener = relay.listeners()[0];
     (relay, listener)
 }

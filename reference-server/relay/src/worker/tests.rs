@@ -33,6 +33,8 @@ impl Lab {
         turn.peers.allow = vec!["127.0.0.0/8".parse().unwrap()];
         let worker = lone_worker(crate::Config {
             listen: vec![(ip, 0).into()],
+            listen_tls: Vec::new(),
+            identity: None,
             told: None,
             relays: vec![crate::RelayAddress { bind: ip, told: ip }],
             ports: 49_152..=65_535,

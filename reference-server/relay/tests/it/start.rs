@@ -29,6 +29,8 @@ pub(crate) fn config() -> Config {
     let ip = "127.0.0.1".parse().unwrap();
     Config {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
+        listen_tls: Vec::new(),
+        identity: None,
         told: None,
         relays: vec![RelayAddress { bind: ip, told: ip }],
         ports: 49_152..=65_535,
