@@ -1,5 +1,6 @@
 //! What a controller costs: for each packet that leaves, for each feedback on ten, and each time that it looks at the time.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use divan::counter::ItemsCount;
@@ -25,28 +26,36 @@ fn controller(name: &str) -> Box<dyn Controller> {
     }
 }
 
-/// Packets of 1,200 bytes, which wait up to 5 ms at random; one of a hundred is lost.
+/// A packet each 5 ms, which waits up to 5 ms at random; one of a hundred is lost.
 struct Path {
-    /// Between two of them, in milliseconds.
-    gap: u64,
     now: Instant,
     number: u64,
+    size: DataSize,
     random: Random,
 }
 
+/// Between two packets, in milliseconds.
+const GAP: u64 = 5;
+/// With full packets, of 1,200 bytes.
+const RATE_MAX: Bitrate = Bitrate::from_kbps(1_920);
+
 impl Path {
-    fn new(gap: u64) -> Self {
-        Self { gap, now: base(), number: 0, random: Random::new(1, 1) }
+    fn new(seed: u64) -> Self {
+        Self { now: base(), number: 0, size: DataSize::from_bytes(1_200), random: Random::new(seed, 1) }
+    }
+
+    /// What leaves from now on is as much as the controller lets.
+    fn follow(&mut self, controller: &dyn Controller) {
+        self.size = controller.rates().target.data_in(Duration::from_millis(GAP));
     }
 
     fn packet(&mut self) -> SentPacket {
         self.number += 1;
-        self.now += Duration::from_millis(self.gap);
-        let size = DataSize::from_bytes(1_200);
+        self.now += Duration::from_millis(GAP);
         SentPacket {
             number: self.number,
             at: self.now,
-            size,
+            size: self.size,
             untracked: DataSize::ZERO,
             purpose: Purpose::Video,
             probe: None,
@@ -56,7 +65,7 @@ impl Path {
 
     fn report(&mut self) -> PacketReport {
         let sent = self.packet();
-        let arrived = (sent.number * self.gap * 1_000) as i64 + i64::from(self.random.below(20)) * 250;
+        let arrived = (sent.number * GAP * 1_000) as i64 + i64::from(self.random.below(20)) * 250;
         let arrived = (!sent.number.is_multiple_of(100)).then(|| ArrivalTime::from_micros(arrived));
         PacketReport { sent, arrived, ecn: Ecn::NotEct, is_recovered: false }
     }
@@ -73,16 +82,24 @@ fn tell(controller: &mut dyn Controller, reports: &[PacketReport], now: Instant)
     controller.handle_feedback(black_box(&feedback), now);
 }
 
+fn started(name: &str, path: &Path) -> Box<dyn Controller> {
+    let mut controller = controller(name);
+    controller
+        .handle_streams(&Streams { start: RATE_MAX, max: RATE_MAX, demand: RATE_MAX, ..Streams::default() }, path.now);
+    controller
+}
+
 /// One that has been told for a minute.
 fn warm(name: &str) -> (Box<dyn Controller>, Path) {
-    let (mut controller, mut path) = (controller(name), Path::new(10));
-    let streams = Streams { max: Bitrate::from_kbps(2_500), ..Streams::default() };
-    controller.handle_streams(&streams, path.now);
+    let mut path = Path::new(1);
+    let mut controller = started(name, &path);
     for _ in 0..600 {
         let (reports, now) = path.reports();
         reports.iter().for_each(|report| controller.handle_sent(&report.sent));
         tell(&mut *controller, &reports, now);
         controller.handle_timeout(now);
+        while controller.poll_probe().is_some() {}
+        path.follow(&*controller);
     }
     (controller, path)
 }
@@ -96,20 +113,47 @@ fn feedback_10(bencher: Bencher<'_, '_>, name: &str) {
 }
 
 /// Ten thousand of them, each told in its turn, twenty times in a second: what they know is no more in any cache.
-#[divan::bench(args = NAMES, sample_count = 20, sample_size = 1)]
+///
+/// They have been told for ten seconds: probes have ended, and what they keep is full. Paths differ in what is late and lost,
+/// and began one after the other, so that in each turn some look at loss. What leaves is told of before and not counted:
+/// that is `sent_1000`. What a feedback says is in the cache, as a history that has just joined it leaves it.
+#[divan::bench(args = NAMES, sample_count = 60, sample_size = 1)]
 fn feedback_10_to_10000(bencher: Bencher<'_, '_>, name: &str) {
-    const CONTROLLERS: usize = 10_000;
-    let mut controllers: Vec<_> = (0..CONTROLLERS).map(|_| controller(name)).collect();
-    let mut path = Path::new(5);
-    for _ in 0..100 {
-        let (reports, now) = path.reports();
-        controllers.iter_mut().for_each(|controller| tell(&mut **controller, &reports, now));
+    let mut paths: Vec<_> = (0..10).map(Path::new).collect();
+    let controllers = RefCell::new((0..10_000).map(|_| started(name, &paths[0])).collect::<Vec<_>>());
+    for turn in 0..200 {
+        let paths = &mut paths[..10.min(turn + 1)];
+        let told = next_turn(&controllers, paths);
+        tell_all(&mut controllers.borrow_mut(), &told);
+        controllers.borrow_mut().iter_mut().for_each(|controller| while controller.poll_probe().is_some() {});
     }
-    bencher.counter(ItemsCount::new(CONTROLLERS)).with_inputs(|| path.reports()).bench_local_values(
-        |(reports, now)| {
-            controllers.iter_mut().for_each(|controller| tell(&mut **controller, &reports, now));
-        },
-    );
+    bencher
+        .counter(ItemsCount::new(10_000_u64))
+        .with_inputs(|| next_turn(&controllers, &mut paths))
+        .bench_local_refs(|told| tell_all(&mut controllers.borrow_mut(), told));
+}
+
+type Told = ([PacketReport; 10], Instant);
+
+/// Ten packets leave on each path. Every tenth controller is on the same, which follows the first of them.
+fn next_turn(controllers: &RefCell<Vec<Box<dyn Controller>>>, paths: &mut [Path]) -> Vec<Told> {
+    let mut controllers = controllers.borrow_mut();
+    paths.iter_mut().zip(controllers.iter()).for_each(|(path, controller)| path.follow(&**controller));
+    let told: Vec<_> = paths.iter_mut().map(Path::reports).collect();
+    for controllers in controllers.chunks_mut(10) {
+        for (controller, (reports, _)) in controllers.iter_mut().zip(&told) {
+            reports.iter().for_each(|report| controller.handle_sent(&report.sent));
+        }
+    }
+    told
+}
+
+fn tell_all(controllers: &mut [Box<dyn Controller>], told: &[Told]) {
+    for controllers in controllers.chunks_mut(10) {
+        for (controller, (reports, now)) in controllers.iter_mut().zip(told) {
+            tell(&mut **controller, reports, *now);
+        }
+    }
 }
 
 #[divan::bench(args = NAMES)]
