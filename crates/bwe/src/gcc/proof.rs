@@ -25,17 +25,42 @@ pub(crate) struct Proof {
     largest: u32,
     /// The largest has gone.
     is_stale: bool,
+    /// A bin, and bytes of it that no span has yet: packets of a feedback left one after the other.
+    added: Option<(i64, u32)>,
 }
 
 impl Proof {
     pub(crate) const fn new() -> Self {
-        Self { spans: [0; ROOM], newest: 0, largest: 0, is_stale: false }
+        Self { spans: [0; ROOM], newest: 0, largest: 0, is_stale: false, added: None }
     }
 
     /// So much left then, and has arrived.
     pub(crate) fn add(&mut self, sent: Time, bytes: i64) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let bin = sent.as_micros().div_euclid(BIN);
+        match &mut self.added {
+            Some((last, sum)) if *last == bin => *sum = sum.saturating_add(bytes),
+            _ => {
+                self.settle();
+                self.added = Some((bin, bytes));
+            }
+        }
+    }
+
+    /// The largest rate of half a second in the last three.
+    pub(crate) fn rate(&mut self, now: Time) -> Bitrate {
+        self.settle();
+        self.advance(now.as_micros().div_euclid(BIN));
+        if self.is_stale {
+            self.largest = self.spans.iter().copied().max().unwrap_or(0);
+            self.is_stale = false;
+        }
+        rate_of(i64::from(self.largest), SPAN * BIN)
+    }
+
+    /// Adds to the spans what was added.
+    fn settle(&mut self) {
+        let Some((bin, bytes)) = self.added.take() else { return };
         self.advance(bin);
         if self.newest - bin > SPANS - SPAN {
             return;
@@ -45,16 +70,6 @@ impl Proof {
             self.spans[index(span)] = sum;
             self.largest = self.largest.max(sum);
         }
-    }
-
-    /// The largest rate of half a second in the last three.
-    pub(crate) fn rate(&mut self, now: Time) -> Bitrate {
-        self.advance(now.as_micros().div_euclid(BIN));
-        if self.is_stale {
-            self.largest = self.spans.iter().copied().max().unwrap_or(0);
-            self.is_stale = false;
-        }
-        rate_of(i64::from(self.largest), SPAN * BIN)
     }
 
     fn advance(&mut self, bin: i64) {

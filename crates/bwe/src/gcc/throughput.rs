@@ -4,11 +4,14 @@
 //! bd635df347. Sums, order and gaps are kept while packets come and go, instead of a walk over the window. It differs in
 //! that no rate is above that of departure, also if most packets were overtaken: only the receiver says that they were.
 
+mod gaps;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use plenary_wire::Bitrate;
 
+use self::gaps::Gaps;
 use super::arrivals::Arrived;
 use super::bayesian::{Bayesian, BayesianConfig};
 use super::number::{Time, micros, rate_of};
@@ -151,7 +154,12 @@ struct Low(u32);
 impl Low {
     /// Microseconds; negative if `earlier` is the later.
     const fn since(self, earlier: Self) -> i64 {
-        self.0.wrapping_sub(earlier.0).cast_signed() as i64
+        self.micros_after(earlier).cast_signed() as i64
+    }
+
+    /// Microseconds from `earlier`, which is not the later.
+    const fn micros_after(self, earlier: Self) -> u32 {
+        self.0.wrapping_sub(earlier.0)
     }
 
     const fn is_before(self, other: Self) -> bool {
@@ -212,7 +220,12 @@ impl Robust {
 
     fn update(&mut self) {
         if !self.gaps.are_known() {
-            self.gaps = Gaps::of(&self.window);
+            self.gaps = Gaps::default();
+            let arrivals = self.window.iter().map(|packet| packet.at);
+            arrivals
+                .clone()
+                .zip(arrivals.skip(1))
+                .for_each(|(before, after)| self.gaps.add(after.micros_after(before)));
         }
         self.rate = self.compute();
     }
@@ -225,7 +238,7 @@ impl Robust {
         if packet.at.is_before(latest.at) {
             self.sort_last();
         } else {
-            self.gaps.add(packet.at.since(latest.at));
+            self.gaps.add(packet.at.micros_after(latest.at));
             self.inversions += usize::from(packet.sent.is_before(latest.sent));
         }
     }
@@ -237,7 +250,7 @@ impl Robust {
             self.window.swap(place, place - 1);
             place -= 1;
         }
-        self.gaps.are_lost = true;
+        self.gaps = Gaps::unknown(self.window.len() - 1);
         let sent = self.window.iter().map(|packet| packet.sent);
         self.inversions = sent.clone().zip(sent.skip(1)).filter(|(before, after)| after.is_before(*before)).count();
     }
@@ -258,7 +271,7 @@ impl Robust {
             _ => Some(first.sent),
         };
         if let Some(next) = self.window.front() {
-            self.gaps.remove(next.at.since(first.at));
+            self.gaps.remove(next.at.micros_after(first.at));
             self.inversions -= usize::from(next.sent.is_before(first.sent));
         }
     }
@@ -313,79 +326,6 @@ struct Departed {
     bytes: i64,
     first: Low,
     last: Low,
-}
-
-/// The two largest gaps between arrivals, in microseconds, and how many there are of each.
-#[derive(Clone, Copy, Debug, Default)]
-struct Gaps {
-    largest: i64,
-    largests: usize,
-    second: i64,
-    seconds: usize,
-    /// All of the second have left the window: what comes next is not known.
-    lacks_second: bool,
-    /// Nothing is known any more.
-    are_lost: bool,
-}
-
-impl Gaps {
-    fn of(window: &VecDeque<Packet>) -> Self {
-        let mut gaps = Self::default();
-        let mut before = None;
-        for packet in window {
-            if let Some(before) = before {
-                gaps.add(packet.at.since(before));
-            }
-            before = Some(packet.at);
-        }
-        gaps
-    }
-
-    const fn are_known(&self) -> bool {
-        !self.are_lost && (self.largests > 1 || !self.lacks_second)
-    }
-
-    /// How much longer the largest is than the second.
-    const fn excess(&self) -> i64 {
-        if self.largests > 1 { 0 } else { self.largest - self.second }
-    }
-
-    fn add(&mut self, gap: i64) {
-        if self.are_lost {
-            return;
-        }
-        if self.largests == 0 || gap > self.largest {
-            (self.second, self.seconds) = (self.largest, self.largests);
-            (self.largest, self.largests) = (gap, 1);
-            self.lacks_second = false;
-        } else if gap == self.largest {
-            self.largests += 1;
-        } else if !self.lacks_second {
-            if self.seconds == 0 || gap > self.second {
-                (self.second, self.seconds) = (gap, 1);
-            } else if gap == self.second {
-                self.seconds += 1;
-            }
-        }
-    }
-
-    const fn remove(&mut self, gap: i64) {
-        if self.are_lost {
-            return;
-        }
-        if gap == self.largest {
-            self.largests -= 1;
-            if self.largests == 0 {
-                self.are_lost = self.lacks_second || self.seconds == 0;
-                (self.largest, self.largests) = (self.second, self.seconds);
-                (self.second, self.seconds) = (0, 0);
-                self.lacks_second = true;
-            }
-        } else if !self.lacks_second && gap == self.second {
-            self.seconds -= 1;
-            self.lacks_second = self.seconds == 0;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -110,13 +110,14 @@ impl Trendline {
     }
 
     fn push(&mut self, point: Point) {
-        let mut place = self.points.len();
+        self.points.push_back(point);
         if self.config.is_sorted {
+            let mut place = self.points.len() - 1;
             while place > 0 && point.arrival < self.points[place - 1].arrival {
+                self.points.swap(place, place - 1);
                 place -= 1;
             }
         }
-        self.points.insert(place, point);
         self.sums.add(&point);
         if self.points.len() > self.config.groups
             && let Some(oldest) = self.points.pop_front()

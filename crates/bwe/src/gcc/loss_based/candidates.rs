@@ -1,5 +1,6 @@
 //! The channels that are compared, and the best of them.
 
+use super::observations::Below;
 use super::state::Bounds;
 use super::{Channel, LossBased};
 use crate::gcc::number::Time;
@@ -11,11 +12,18 @@ impl LossBased {
     /// The likeliest; of two that are as likely, the faster.
     pub(super) fn best(&self, current: Channel, bounds: &Bounds, is_application_limited: bool, now: Time) -> Channel {
         let limit = libm::fmax(current.bandwidth, self.state.limit().unwrap_or(self.max));
+        let bandwidths = self.bandwidths(current, bounds, is_application_limited, now);
+        let bandwidths = bandwidths.map(|bandwidth| bandwidth.map(|bandwidth| libm::fmin(bandwidth, limit)));
         let (mut best, mut objective) = (current, f64::NEG_INFINITY);
-        for bandwidth in self.bandwidths(current, bounds, is_application_limited, now).into_iter().flatten() {
-            let candidate = Channel { bandwidth: libm::fmin(bandwidth, limit), ..current };
-            let candidate = candidate.feasible(&self.config).improved(&self.observations, &self.config);
-            let value = candidate.objective(&self.observations, &self.config);
+        let mut below = Below::of(&self.observations, current.bandwidth);
+        for (index, bandwidth) in bandwidths.into_iter().enumerate() {
+            let Some(bandwidth) = bandwidth.filter(|_| !bandwidths[..index].contains(&bandwidth)) else { continue };
+            if !below.is_below(bandwidth) {
+                below = Below::of(&self.observations, bandwidth);
+            }
+            let candidate = Channel { bandwidth, ..current }.feasible(&self.config);
+            let candidate = candidate.improved(&self.observations, &below, &self.config);
+            let value = candidate.objective(&self.observations, &below, &self.config);
             if value > objective || value == objective && candidate.bandwidth > best.bandwidth {
                 (best, objective) = (candidate, value);
             }

@@ -1,6 +1,6 @@
 //! How likely a channel is to have lost what was lost.
 
-use super::observations::Observations;
+use super::observations::{Below, Observations};
 use super::{Channel, LossBasedConfig};
 use crate::gcc::number::bps;
 
@@ -28,9 +28,9 @@ impl Channel {
     }
 
     /// One step of Newton's method towards the inherent loss that is likeliest.
-    pub(super) fn improved(self, observations: &Observations, config: &LossBasedConfig) -> Self {
+    pub(super) fn improved(self, observations: &Observations, below: &Below, config: &LossBasedConfig) -> Self {
         let (mut first, mut second) = (0.0, 0.0);
-        self.for_each_loss(observations, |loss, lost, arrived| {
+        self.for_each_loss(observations, below, |loss, lost, arrived| {
             let (lost, arrived) = (lost / loss, arrived / (1.0 - loss));
             first += lost - arrived;
             second -= lost / loss + arrived / (1.0 - loss);
@@ -42,9 +42,9 @@ impl Channel {
     }
 
     /// The logarithm of the likelihood, with what higher rates are preferred.
-    pub(super) fn objective(&self, observations: &Observations, config: &LossBasedConfig) -> f64 {
+    pub(super) fn objective(&self, observations: &Observations, below: &Below, config: &LossBasedConfig) -> f64 {
         let mut likelihood = 0.0;
-        self.for_each_loss(observations, |loss, lost, arrived| {
+        self.for_each_loss(observations, below, |loss, lost, arrived| {
             likelihood += arrived * libm::log(1.0 - loss);
             if lost > 0.0 {
                 likelihood += lost * libm::log(loss);
@@ -61,16 +61,12 @@ impl Channel {
     }
 
     /// What was lost and what arrived, weighed, of each loss there is: all that was sent below the bandwidth is one.
-    fn for_each_loss(&self, observations: &Observations, mut each: impl FnMut(f64, f64, f64)) {
-        let (mut lost, mut arrived) = (0.0, 0.0);
-        for (observation, weight) in observations.weighed() {
+    fn for_each_loss(&self, observations: &Observations, below: &Below, mut each: impl FnMut(f64, f64, f64)) {
+        for (observation, weight) in observations.weighed().filter(|_| !below.is_all()) {
             if observation.sending > self.bandwidth {
                 each(self.loss(observation.sending), weight * observation.lost, weight * observation.arrived);
-            } else {
-                lost += weight * observation.lost;
-                arrived += weight * observation.arrived;
             }
         }
-        each(self.loss(0.0), lost, arrived);
+        each(self.loss(0.0), below.lost, below.arrived);
     }
 }

@@ -1,7 +1,5 @@
 //! Spans of time, what was sent in each, and what of it was lost.
 
-use std::collections::VecDeque;
-
 use super::LossBasedConfig;
 use crate::Feedback;
 use crate::gcc::number::{Time, bytes, micros, seconds};
@@ -32,9 +30,9 @@ pub(super) struct Observations {
     burst: f64,
     room: usize,
     /// The newest first.
-    latest: VecDeque<Observation>,
-    /// What each counts, the newest first.
-    weights: Vec<f64>,
+    latest: Vec<Observation>,
+    /// What each counts, of what the one after it does.
+    weight: f64,
     count: u64,
     partial: Partial,
     /// When the last packet of the last one left.
@@ -43,6 +41,43 @@ pub(super) struct Observations {
     loss: f64,
     /// Weighed, of all.
     total: f64,
+}
+
+/// What was sent no faster than a bandwidth, weighed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Below {
+    pub(super) lost: f64,
+    pub(super) arrived: f64,
+    /// The fastest of it, in bit/s.
+    fastest: f64,
+    /// The slowest of what was sent faster; infinite if nothing was.
+    next: f64,
+}
+
+impl Below {
+    pub(super) fn of(observations: &Observations, bandwidth: f64) -> Self {
+        let mut below = Self { lost: 0.0, arrived: 0.0, fastest: 0.0, next: f64::INFINITY };
+        for (observation, weight) in observations.weighed() {
+            if observation.sending > bandwidth {
+                below.next = libm::fmin(below.next, observation.sending);
+            } else {
+                below.lost += weight * observation.lost;
+                below.arrived += weight * observation.arrived;
+                below.fastest = libm::fmax(below.fastest, observation.sending);
+            }
+        }
+        below
+    }
+
+    /// Nothing was sent faster.
+    pub(super) const fn is_all(&self) -> bool {
+        self.next == f64::INFINITY
+    }
+
+    /// The same is below that bandwidth.
+    pub(super) fn is_below(&self, bandwidth: f64) -> bool {
+        (self.fastest..self.next).contains(&bandwidth)
+    }
 }
 
 /// An observation that is being made.
@@ -58,15 +93,13 @@ struct Partial {
 
 impl Observations {
     pub(super) fn new(config: &LossBasedConfig) -> Self {
-        let room = config.observations;
-        let weights = std::iter::successors(Some(1.0), |weight| Some(weight * config.weight));
         Self {
             counts_bytes: config.counts_bytes,
             time: micros(config.observation_time),
             burst: config.burst,
-            room,
-            latest: VecDeque::with_capacity(room + 1),
-            weights: weights.take(room).collect(),
+            room: config.observations,
+            latest: Vec::with_capacity(config.observations),
+            weight: config.weight,
             count: 0,
             partial: Partial::default(),
             last_sent: None,
@@ -91,7 +124,7 @@ impl Observations {
 
     /// The newest first, and what it counts.
     pub(super) fn weighed(&self) -> impl Iterator<Item = (&Observation, f64)> {
-        self.latest.iter().zip(self.weights.iter().copied())
+        self.latest.iter().zip(std::iter::successors(Some(1.0), |weight| Some(weight * self.weight)))
     }
 
     /// When the last packet of an observation left, if this feedback completes one.
@@ -114,8 +147,8 @@ impl Observations {
             (partial.lost_packets as f64, partial.packets as f64)
         };
         let sending = partial.bytes as f64 * 8.0 / seconds(time);
-        self.latest.push_front(Observation { lost, arrived: total - lost, sending });
-        self.latest.truncate(self.room);
+        self.latest.truncate(self.room - 1);
+        self.latest.insert(0, Observation { lost, arrived: total - lost, sending });
         self.count += 1;
         self.total = self.weighed().map(|(observation, weight)| weight * observation.total()).sum();
         self.loss = if self.counts_bytes { self.trimmed_loss() } else { self.average_loss() };

@@ -1,3 +1,4 @@
+use super::observations::Below;
 use super::*;
 use crate::{ArrivalTime, PacketReport, Purpose, SentPacket};
 use plenary_wire::{DataSize, Ecn};
@@ -140,17 +141,18 @@ fn likelihood_is_what_was_computed_by_hand() {
 
     // At 800 kbit/s a fifth is lost for the rate, and 1 % of the rest: 0.01 + 0.99 · 0.2.
     let channel = Channel { inherent_loss: 0.01, bandwidth: 8e5 };
+    let below = Below::of(&observations, channel.bandwidth);
     let loss = 0.01 + 0.99 * 0.2;
     assert!((channel.loss(1e6) - loss).abs() < 1e-12);
     assert_eq!(channel.loss(8e5), 0.01);
     // Of that much loss no bandwidth is preferred.
     let expected = lost * libm::log(loss) + arrived * libm::log(1.0 - loss);
-    assert!((channel.objective(&observations, &config) - expected).abs() < 1e-9);
+    assert!((channel.objective(&observations, &below, &config) - expected).abs() < 1e-9);
 
     let (first, second) =
         (lost / loss - arrived / (1.0 - loss), -(lost / (loss * loss) + arrived / ((1.0 - loss) * (1.0 - loss))));
     let inherent = 0.01 - 0.75 * first / second;
-    let improved = channel.improved(&observations, &config);
+    let improved = channel.improved(&observations, &below, &config);
     assert!((improved.inherent_loss - inherent.max(1e-3)).abs() < 1e-12);
     // At most 5 %, and 100 of 800 kbit/s.
     let lossy = Channel { inherent_loss: 0.9, bandwidth: 8e5 }.feasible(&config);
