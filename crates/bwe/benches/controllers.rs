@@ -26,7 +26,7 @@ fn controller(name: &str) -> Box<dyn Controller> {
     }
 }
 
-/// A packet each 5 ms, which waits up to 5 ms at random; one of a hundred is lost.
+/// A packet each 5 ms, which waits up to 5 ms at random, as feedback does; one of a hundred is lost.
 struct Path {
     now: Instant,
     number: u64,
@@ -72,7 +72,7 @@ impl Path {
 
     fn reports(&mut self) -> ([PacketReport; 10], Instant) {
         let reports = std::array::from_fn(|_| self.report());
-        (reports, self.now + Duration::from_millis(60))
+        (reports, self.now + Duration::from_millis(60) + Duration::from_micros(250) * self.random.below(20))
     }
 }
 

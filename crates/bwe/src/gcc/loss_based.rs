@@ -111,16 +111,17 @@ struct Channel {
 }
 
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct LossBased {
-    config: LossBasedConfig,
-    observations: Observations,
     /// The best channel so far; `None` until there is a rate by delay.
     channel: Option<Channel>,
-    state: State,
     /// All in bit/s.
     acknowledged: Option<f64>,
+    observations: Observations,
+    state: State,
     min: f64,
     max: f64,
+    config: LossBasedConfig,
 }
 
 impl LossBased {
@@ -151,7 +152,7 @@ impl LossBased {
 
     /// The rate by loss, once enough is known.
     pub(crate) fn rate(&self) -> Option<Bitrate> {
-        let is_ready = self.channel.is_some() && self.observations.count() >= self.config.observations_min;
+        let is_ready = self.channel.is_some() && self.observations.are_enough();
         is_ready.then(|| rate(self.state.rate()))
     }
 

@@ -116,25 +116,26 @@ enum State {
 }
 
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct ProbeController {
-    config: ProbingConfig,
     state: State,
+    target: Bitrate,
     limited_by: LimitedBy,
+    limited_since: Option<Time>,
+    repeated_until: Option<Time>,
+    last: Option<Time>,
     start: Bitrate,
     max: Bitrate,
     demand: Bitrate,
-    target: Bitrate,
-    last: Option<Time>,
-    repeated_until: Option<Time>,
     /// How often the demand is probed for again.
     demand_repeats: u32,
-    limited_since: Option<Time>,
     limit_ended: Option<Time>,
     /// When the target fell, and from where.
     large_fall: Option<(Time, Bitrate)>,
     last_after_fall: Option<Time>,
     next_id: u32,
     waiting: VecDeque<ProbeCluster>,
+    config: ProbingConfig,
 }
 
 impl ProbeController {
@@ -259,7 +260,8 @@ impl ProbeController {
         }
         if self.repeated_until.is_some_and(|until| now < until) && now.is_past(self.last, RESULT) {
             self.probe(&[scaled(self.target, self.config.first[0])], true, now);
-        } else if let (Some(interval), Some(since)) = (self.config.limited_interval, self.limited_since)
+        } else if let Some(since) = self.limited_since
+            && let Some(interval) = self.config.limited_interval
             && now.is_past(self.last.max(Some(since)), micros(interval))
         {
             self.probe(&[scaled(self.target, self.config.limited)], true, now);

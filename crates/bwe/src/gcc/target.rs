@@ -17,26 +17,27 @@ use crate::{Cause, Feedback};
 const START: i64 = 2_000_000;
 
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Target {
     current: Bitrate,
     min: Bitrate,
     max: Bitrate,
+    /// It rises no higher.
+    proven: Bitrate,
     remote_limit: Option<Bitrate>,
     /// And what set it.
     delay_limit: Option<(Bitrate, Cause)>,
-    /// It rises no higher.
-    proven: Bitrate,
-    loss_based: LossBased,
-    phase: Phase,
-    legacy_loss: LegacyLoss,
-    pub(crate) backoff: RoundTripBackoff,
-    /// When it last fell, by loss of old or by round trips.
-    fallen: Option<Time>,
     first_report: Option<Time>,
-    /// In microseconds.
-    round_trip: i64,
     /// Of the last change.
     cause: Cause,
+    phase: Phase,
+    pub(crate) backoff: RoundTripBackoff,
+    loss_based: LossBased,
+    legacy_loss: LegacyLoss,
+    /// When it last fell, by loss of old or by round trips.
+    fallen: Option<Time>,
+    /// In microseconds.
+    round_trip: i64,
 }
 
 impl Target {
@@ -138,22 +139,21 @@ impl Target {
         if self.backoff.is_above_limit() {
             return self.back_off(now);
         }
+        if let Some(by_loss) = self.loss_based.rate() {
+            self.phase = self.loss_based.phase();
+            return match (self.phase, self.delay_limit) {
+                (Phase::DelayBased, Some((limit, cause))) => self.set(limit, cause),
+                _ => self.set(by_loss, Cause::Loss),
+            };
+        }
         let is_start = self.first_report.is_none_or(|first| now.since(first) < START);
-        let by_loss = self.loss_based.rate();
-        if is_start && self.legacy_loss.fraction() == 0.0 && by_loss.is_none() {
+        if is_start && self.legacy_loss.fraction() == 0.0 {
             let delay_limit = self.delay_limit.map(|(limit, _)| limit);
             let trusted = self.remote_limit.max(delay_limit).unwrap_or(Bitrate::ZERO);
             if trusted > self.current {
                 self.legacy_loss.restart(self.current, now);
                 return self.set(trusted, Cause::Increase);
             }
-        }
-        if let Some(by_loss) = by_loss {
-            self.phase = self.loss_based.phase();
-            return match (self.phase, self.delay_limit) {
-                (Phase::DelayBased, Some((limit, cause))) => self.set(limit, cause),
-                _ => self.set(by_loss, Cause::Loss),
-            };
         }
         match self.legacy_loss.judge(self.current, self.fallen, self.round_trip, now) {
             Verdict::Rise(rate) => self.set(rate, Cause::Increase),

@@ -250,7 +250,7 @@ impl Robust {
             self.window.swap(place, place - 1);
             place -= 1;
         }
-        self.gaps = Gaps::unknown(self.window.len() - 1);
+        self.gaps = Gaps::UNKNOWN;
         let sent = self.window.iter().map(|packet| packet.sent);
         self.inversions = sent.clone().zip(sent.skip(1)).filter(|(before, after)| after.is_before(*before)).count();
     }

@@ -3,7 +3,6 @@
 //! Aligned to libwebrtc `modules/congestion_controller/goog_cc/congestion_window_pushback_controller.cc` and
 //! `goog_cc_network_control.cc` (`UpdateCongestionWindowSize`), signalapp/webrtc bd635df347.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use plenary_wire::{Bitrate, DataSize};
@@ -48,7 +47,9 @@ const WINDOW_MIN: DataSize = DataSize::from_bytes(2 * 1_500);
 pub(crate) struct Window {
     config: WindowConfig,
     /// The longest of each feedback, in microseconds.
-    round_trips: VecDeque<i64>,
+    round_trips: [i64; ROUND_TRIPS],
+    /// Where the next one goes.
+    next: usize,
     least: i64,
     size: Option<DataSize>,
     in_flight: DataSize,
@@ -58,8 +59,15 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) fn new(config: WindowConfig) -> Self {
-        let round_trips = VecDeque::with_capacity(ROUND_TRIPS + 1);
-        Self { config, round_trips, least: i64::MAX, size: None, in_flight: DataSize::ZERO, ratio: 1.0 }
+        Self {
+            config,
+            round_trips: [i64::MAX; ROUND_TRIPS],
+            next: 0,
+            least: i64::MAX,
+            size: None,
+            in_flight: DataSize::ZERO,
+            ratio: 1.0,
+        }
     }
 
     pub(crate) const fn set_in_flight(&mut self, in_flight: DataSize) {
@@ -68,16 +76,17 @@ impl Window {
 
     /// The longest time from a packet's departure to its feedback, in microseconds.
     pub(crate) fn add_round_trip(&mut self, micros: i64) {
-        self.round_trips.push_back(micros);
+        let oldest = std::mem::replace(&mut self.round_trips[self.next], micros);
+        self.next = (self.next + 1) % ROUND_TRIPS;
         self.least = self.least.min(micros);
-        if self.round_trips.len() > ROUND_TRIPS && self.round_trips.pop_front() == Some(self.least) {
-            self.least = self.round_trips.iter().copied().min().unwrap_or(i64::MAX);
+        if oldest == self.least {
+            self.least = self.round_trips.iter().copied().fold(i64::MAX, i64::min);
         }
     }
 
     /// The window for that target: half of the way there from the last.
     pub(crate) fn update(&mut self, target: Bitrate) {
-        if self.round_trips.is_empty() || self.config.beyond == Beyond::Ignore {
+        if self.least == i64::MAX || self.config.beyond == Beyond::Ignore {
             return;
         }
         let time = seconds(self.least.saturating_add(micros(self.config.queue)));

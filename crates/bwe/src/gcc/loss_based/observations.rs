@@ -24,23 +24,26 @@ impl Observation {
 }
 
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(super) struct Observations {
-    counts_bytes: bool,
-    time: i64,
-    burst: f64,
-    room: usize,
-    /// The newest first.
-    latest: Vec<Observation>,
-    /// What each counts, of what the one after it does.
-    weight: f64,
-    count: u64,
     partial: Partial,
     /// When the last packet of the last one left.
     last_sent: Option<Time>,
+    time: i64,
+    /// How many there have been, and how many are enough.
+    count: u64,
+    required: u64,
     /// The share that is lost, without the best and the worst.
     loss: f64,
     /// Weighed, of all.
     total: f64,
+    /// The newest first.
+    latest: Vec<Observation>,
+    room: usize,
+    /// What each counts, of what the one after it does.
+    weight: f64,
+    counts_bytes: bool,
+    burst: f64,
 }
 
 /// What was sent no faster than a bandwidth, weighed.
@@ -101,6 +104,7 @@ impl Observations {
             latest: Vec::with_capacity(config.observations),
             weight: config.weight,
             count: 0,
+            required: config.observations_min,
             partial: Partial::default(),
             last_sent: None,
             loss: 0.0,
@@ -108,9 +112,9 @@ impl Observations {
         }
     }
 
-    /// How many there have been.
-    pub(super) const fn count(&self) -> u64 {
-        self.count
+    /// There have been enough to go by.
+    pub(super) const fn are_enough(&self) -> bool {
+        self.count >= self.required
     }
 
     pub(super) const fn loss(&self) -> f64 {

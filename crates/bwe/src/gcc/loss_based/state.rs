@@ -46,7 +46,14 @@ impl Bounds {
 }
 
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(super) struct State {
+    phase: Phase,
+    rate: f64,
+    hold: Hold,
+    padding: Option<Padding>,
+    /// The window in which the rate may rise to a limit: since when, and to what.
+    window: Option<(Time, f64)>,
     ramp_up: f64,
     ramp_up_in_hold: f64,
     hold_threshold: f64,
@@ -54,12 +61,6 @@ pub(super) struct State {
     increase_max: f64,
     increase_window: i64,
     padding_time: i64,
-    phase: Phase,
-    rate: f64,
-    hold: Hold,
-    padding: Option<Padding>,
-    /// The window in which the rate may rise to a limit: since when, and to what.
-    window: Option<(Time, f64)>,
 }
 
 /// It does not rise above.

@@ -9,19 +9,17 @@ pub(super) struct Gaps {
     /// The largest first, then zeros.
     largest: [u32; KNOWN],
     known: usize,
-    /// How many more there are, none of which is larger.
-    others: usize,
+    /// All that are larger are known.
+    bar: u32,
 }
 
 impl Gaps {
-    /// So many, of which nothing is known.
-    pub(super) fn unknown(count: usize) -> Self {
-        Self { others: count, ..Self::default() }
-    }
+    /// There are some, and nothing is known of them.
+    pub(super) const UNKNOWN: Self = Self { largest: [0; KNOWN], known: 0, bar: u32::MAX };
 
     /// The excess can be told.
     pub(super) const fn are_known(&self) -> bool {
-        self.known > 1 || self.others == 0
+        self.known > 1 || self.bar == 0
     }
 
     /// How much longer the largest is than the second.
@@ -30,28 +28,29 @@ impl Gaps {
     }
 
     pub(super) fn add(&mut self, gap: u32) {
-        let place = self.largest[..self.known].partition_point(|known| *known >= gap);
-        if place == KNOWN || place == self.known && self.others > 0 {
-            self.others += 1;
+        if gap <= self.bar {
             return;
         }
+        let place = self.largest[..self.known].partition_point(|known| *known >= gap);
         if self.known == KNOWN {
-            self.others += 1;
+            self.bar = self.largest[KNOWN - 1];
         } else {
             self.known += 1;
         }
-        self.largest[place..self.known].rotate_right(1);
-        self.largest[place] = gap;
+        if place < KNOWN {
+            self.largest[place..self.known].rotate_right(1);
+            self.largest[place] = gap;
+        }
     }
 
     pub(super) fn remove(&mut self, gap: u32) {
-        match self.largest[..self.known].iter().rposition(|known| *known == gap) {
-            Some(place) => {
-                self.largest[place..self.known].rotate_left(1);
-                self.known -= 1;
-                self.largest[self.known] = 0;
-            }
-            None => self.others -= 1,
+        if gap < self.bar {
+            return;
+        }
+        if let Some(place) = self.largest[..self.known].iter().rposition(|known| *known == gap) {
+            self.largest[place..self.known].rotate_left(1);
+            self.known -= 1;
+            self.largest[self.known] = 0;
         }
     }
 }
