@@ -1,7 +1,7 @@
 //! TCP connections that are relayed (RFC 6062).
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use plenary_relay::Relay;
@@ -11,7 +11,7 @@ use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 
 use crate::socket::wait;
-use crate::start::{FAR, MOMENT, PATIENCE, figure, figures, relay, wait_until};
+use crate::start::{FAR, MOMENT, PATIENCE, figure, figures, ports, relay, wait_until};
 
 const TCP: [u8; 4] = [6, 0, 0, 0];
 
@@ -301,6 +301,23 @@ fn who_goes_leaves_no_connection_that_is_being_opened() {
     drop(control);
     wait_until("it is given up", || opening() == 0);
     drop(waiting);
+}
+
+#[test]
+fn a_relay_does_not_share_the_listeners_port() {
+    let four = ports(30..34);
+    let listener = four.start() + 1;
+    let relay = relay(|config| {
+        config.turn.tcp = true;
+        config.listen = vec![(Ipv4Addr::LOCALHOST, listener).into()];
+        config.ports = four.clone();
+    });
+    let controls: Vec<_> = (0..3).map(|_| Control::allocate(&relay)).collect();
+    let mut relayed: Vec<u16> = controls.iter().map(|(_, relayed)| relayed.port()).collect();
+    relayed.sort_unstable();
+    assert_eq!(relayed, four.filter(|port| *port != listener).collect::<Vec<_>>());
+    let transport = |writer: &mut Writer<'_>| writer.attribute(Attribute::REQUESTED_TRANSPORT, &[&TCP]);
+    assert_eq!(Control::connect(&relay).ask(Method::ALLOCATE, transport), Err(508));
 }
 
 /// How far two are before one of them goes.
