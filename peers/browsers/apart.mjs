@@ -1,4 +1,4 @@
-// Chromium in one network namespace, a server in another, and 5 % of loss and 50 ms each way between them.
+// Chromium in one network namespace, a server in another, and a bad network between them.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -16,14 +16,20 @@ export function noNamespaces() {
   return spawnSync('unshare', ['--net', 'true']).status === 0 ? '' : 'may not make network namespaces';
 }
 
+/** 5 % of loss and 50 ms, each way. */
+export const LOSSY = ['--loss', '5%', '--delay', '50ms', '--seed', '1'];
+
+/** A firewall that lets no UDP through, 20 ms away. */
+export const NO_UDP = ['--no-udp', '--delay', '20ms', '--seed', '1'];
+
 /** Starts both; the network and the server end with all programs. */
-export async function apart(programs, name, require) {
+export async function apart(programs, name, require, { link: wanted = LOSSY, options = [] } = {}) {
   const url = 'http://10.77.0.2:8080';
-  const link = await network(programs, ['--loss', '5%', '--delay', '50ms', '--seed', '1']);
+  const link = await network(programs, wanted);
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'browsers-'));
   process.once('exit', () => fs.rmSync(folder, { recursive: true }));
   const [left, right] = link.names.map((space) => ['ip', 'netns', 'exec', space]);
-  await server(programs, name, ['--http', '10.77.0.2:8080', '--udp', '10.77.0.2:0'], right);
+  await server(programs, name, ['--http', '10.77.0.2:8080', '--udp', '10.77.0.2:0', ...options], right);
   const executable = path.join(folder, 'chromium');
   fs.writeFileSync(executable, `#!/bin/sh\nexec ${left.join(' ')} ${chromium.file} "$@"\n`, { mode: 0o755 });
   return { url, browser: await chromium.launch(require, { executable, trusted: url }) };

@@ -7,6 +7,8 @@ const SWITCHES = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--no-default-browser-check', '--disable-domain-reliability',
   '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--autoplay-policy=no-user-gesture-required',
+  // The servers of the tests have certificates of their own making.
+  '--ignore-certificate-errors',
   // Names of addresses would go out by multicast.
   '--disable-features=WebRtcHideLocalIpsWithMdns',
 ];

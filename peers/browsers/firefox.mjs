@@ -17,7 +17,7 @@ const PREFERENCES = {
 
 export async function launch(require) {
   const puppeteer = require('puppeteer-core');
-  const options = { browser: 'firefox', executablePath: file, headless: true, extraPrefsFirefox: PREFERENCES };
+  const options = { browser: 'firefox', executablePath: file, headless: true, extraPrefsFirefox: PREFERENCES, acceptInsecureCerts: true };
   const browser = await puppeteer.launch(options);
   return {
     version: (await browser.version()).replace(/^\D*/, ''),

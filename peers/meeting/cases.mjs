@@ -3,10 +3,11 @@
 import assert from 'node:assert/strict';
 import dgram from 'node:dgram';
 
+import { NO_UDP } from '../browsers/apart.mjs';
 import { codecs } from './codecs.mjs';
 import { goodbye } from './goodbye.mjs';
 import { enter, hasAll, observe, paint, until, watchColours } from './page.mjs';
-import { relayed } from './relays.mjs';
+import { relayed, secure, walled } from './relays.mjs';
 import * as strangers from './strangers.mjs';
 
 /** What both browsers know first, so that only who wants it has another. */
@@ -28,6 +29,8 @@ export const CASES = [
   { name: 'more who speak than there are slots at first', run: crowd },
   { name: 'by relay over UDP', needs: ['firefox'], run: relayed('udp') },
   { name: 'by relay over TCP', needs: ['firefox'], run: relayed('tcp') },
+  { name: 'by relay over TLS', needs: ['firefox'], options: secure('127.0.0.1:0', 'localhost'), run: relayed('tls') },
+  { name: 'behind a firewall without UDP', isApart: true, link: NO_UDP, options: secure('10.77.0.2:443', '10.77.0.2'), run: walled },
   { name: 'hostile neighbours', run: hostile },
   { name: '5 % loss and 50 ms each way', isApart: true, run: lossy },
 ];

@@ -30,9 +30,10 @@ function missing({ needs = [], isApart }) {
 }
 
 /** The browsers of a case, and its server. */
-async function start({ needs = [], options = [], isApart }, browsers) {
+async function start({ needs = [], options: wanted = [], isApart, link }, browsers) {
+  const options = typeof wanted === 'function' ? wanted() : wanted;
   if (isApart) {
-    const { browser, url } = await apart(programs, 'plenary-server', require);
+    const { browser, url } = await apart(programs, 'plenary-server', require, { link, options });
     browsers.chromium = browser;
     return { url };
   }

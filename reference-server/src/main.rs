@@ -40,10 +40,13 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let listener = control::listen(options.http).map_err(|error| format!("HTTP {}: {error}", options.http))?;
     println!("http://{}/", listener.local_addr()?);
     control::allow_files();
-    let turn = options.turn()?.map(|config| Turn::start(config, media.told())).transpose()?.map(Arc::new);
+    let turn = start_turn(&options, &media)?.map(Arc::new);
     println!("media at UDP {}", list(&media.told()));
     if let Some(turn) = &turn {
         println!("TURN at UDP and TCP {}", list(turn.relay().listeners()));
+        if !turn.relay().listeners_tls().is_empty() {
+            println!("TURN at TLS {}", list(turn.relay().listeners_tls()));
+        }
     }
     println!("end with Ctrl-C");
     let control = Arc::new(Control::new(Arc::clone(&media), turn.clone(), Limits::default()));
@@ -57,6 +60,11 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         turn.relay().stop();
     }
     Ok(())
+}
+
+fn start_turn(options: &Options, media: &Media) -> Result<Option<Turn>, Box<dyn Error>> {
+    let Some(config) = options.turn()? else { return Ok(None) };
+    Ok(Some(Turn::start(config, options.turn_name.as_deref(), media.told())?))
 }
 
 fn list(addresses: &[SocketAddr]) -> String {

@@ -1,8 +1,11 @@
+use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use clap::Parser;
+use plenary_relay::{Identity, RelayAddress};
 use plenary_rtp::payload::Codec;
 use plenary_sfu_core::RoomConfig;
 
@@ -35,8 +38,21 @@ pub(crate) struct Options {
     /// or any free one if that of --udp is
     #[arg(long)]
     pub(crate) turn: Option<SocketAddr>,
+    /// Where they come in by TLS: port 443 is let through by most firewalls
+    #[arg(long, requires = "turn_certificate")]
+    pub(crate) turn_tls: Option<SocketAddr>,
+    /// The relay's certificate and those that it is signed by, in PEM
+    #[arg(long, requires_all = ["turn_key", "turn_tls"])]
+    pub(crate) turn_certificate: Option<PathBuf>,
+    /// The certificate's private key, in PEM
+    #[arg(long, requires = "turn_certificate")]
+    pub(crate) turn_key: Option<PathBuf>,
+    /// The host name that clients are told of the relay, which is to be in the certificate. Without it: the address, at which
+    /// Firefox uses no TLS
+    #[arg(long)]
+    pub(crate) turn_name: Option<String>,
     /// Without a relay
-    #[arg(long, conflicts_with_all = ["turn", "turn_ports", "turn_secret"])]
+    #[arg(long, conflicts_with_all = ["turn", "turn_tls", "turn_ports", "turn_secret", "turn_name"])]
     pub(crate) no_turn: bool,
     /// Ports of relays
     #[arg(long, default_value = "49152-65535", value_parser = ports)]
@@ -66,12 +82,14 @@ fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
 }
 
 /// What is wrong with a command line that reads well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OptionsError {
     #[error("clients can't send to {0}: give --udp an address of this machine, or --public-ip")]
     Address(IpAddr),
     #[error("relays can't be reached at {0}: give --turn an address of this machine, and of --public-ip's family")]
     Turn(IpAddr),
+    #[error("{path}: {1}", path = .0.display())]
+    File(PathBuf, String),
     #[error("{0} media threads: at most {THREADS_MAX}")]
     Threads(usize),
     #[error("there are not {threads} ports from {first} on")]
@@ -116,14 +134,21 @@ impl Options {
         let secrets = self.turn_secret.iter().map(|secret| secret.clone().into_bytes()).collect();
         Ok(Some(plenary_relay::Config {
             listen: vec![listen],
-            listen_tls: Vec::new(),
-            identity: None,
+            listen_tls: self.turn_tls.into_iter().collect(),
+            identity: self.turn_identity()?,
             told: Some(told),
-            relays: vec![plenary_relay::RelayAddress { bind: listen.ip(), told }],
+            relays: vec![RelayAddress { bind: listen.ip(), told }],
             ports: self.turn_ports.clone(),
             threads: self.threads,
             turn: plenary_turn::Config { secrets, ..plenary_turn::Config::default() },
         }))
+    }
+
+    fn turn_identity(&self) -> Result<Option<Identity>, OptionsError> {
+        let (Some(certificate), Some(key)) = (&self.turn_certificate, &self.turn_key) else { return Ok(None) };
+        let read = |path: &PathBuf| fs::read(path).map_err(|error| OptionsError::File(path.clone(), error.to_string()));
+        let identity = Identity::from_pem(&read(certificate)?, &read(key)?);
+        identity.map(Some).map_err(|error| OptionsError::File(certificate.clone(), error.to_string()))
     }
 
     /// One place for each media thread.
@@ -200,5 +225,46 @@ mod tests {
         assert_eq!(told, ["0.0.0.0:5000 192.0.2.1"]);
         let multicast = "224.0.0.1".parse().unwrap();
         assert_eq!(places("--udp 224.0.0.1:5000"), Err(OptionsError::Address(multicast)));
+    }
+
+    fn turn(line: &str) -> Result<Option<String>, String> {
+        let options = Options::try_parse_from(format!("plenary-server {line}").split_whitespace());
+        let turn = options.map_err(|error| error.to_string())?.turn().map_err(|error| error.to_string())?;
+        Ok(turn.map(|turn| {
+            let relay = turn.relays[0];
+            format!("{} told {:?}, relays at {} told {}", turn.listen[0], turn.told, relay.bind, relay.told)
+        }))
+    }
+
+    #[test]
+    fn a_relay_is_where_the_media_are_unless_told() {
+        for (line, place) in [
+            ("", "127.0.0.1:0 told Some(127.0.0.1), relays at 127.0.0.1 told 127.0.0.1"),
+            ("--udp [::1]:5000", "[::1]:3478 told Some(::1), relays at ::1 told ::1"),
+            (
+                "--udp 0.0.0.0:5000 --public-ip 198.51.100.1",
+                "0.0.0.0:3478 told Some(198.51.100.1), relays at 0.0.0.0 told 198.51.100.1",
+            ),
+            ("--turn 127.0.0.2:443", "127.0.0.2:443 told Some(127.0.0.2), relays at 127.0.0.2 told 127.0.0.2"),
+        ] {
+            assert_eq!(turn(line), Ok(Some(place.to_owned())), "{line}");
+        }
+        assert_eq!(turn("--no-turn"), Ok(None));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_relay_is_named() {
+        for (line, part) in [
+            ("--udp 0.0.0.0:5000", "can't be reached at 0.0.0.0"),
+            ("--public-ip ::1", "can't be reached at ::1"),
+            ("--no-turn --turn 127.0.0.1:1", "--no-turn"),
+            ("--turn-ports 5-4", "first-last"),
+            ("--turn-tls 127.0.0.1:443", "--turn-certificate"),
+            ("--turn-tls 127.0.0.1:443 --turn-certificate no.pem", "--turn-key"),
+            ("--turn-tls 127.0.0.1:443 --turn-certificate no.pem --turn-key no.pem", "no.pem: No such file"),
+        ] {
+            let error = turn(line).expect_err(line);
+            assert!(error.contains(part), "{line}: {error}");
+        }
     }
 }

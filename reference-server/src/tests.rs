@@ -127,7 +127,7 @@ impl Server {
 /// A relay with a thread of its own.
 fn turn(media: &Media) -> Arc<Turn> {
     let options = Options::try_parse_from(["plenary-server", "--threads", "1"]).unwrap();
-    Arc::new(Turn::start(options.turn().unwrap().unwrap(), media.told()).unwrap())
+    Arc::new(Turn::start(options.turn().unwrap().unwrap(), None, media.told()).unwrap())
 }
 
 struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
