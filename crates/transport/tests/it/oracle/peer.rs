@@ -13,7 +13,7 @@ use super::matrix::cast::{Media, Seat, Sent, Subject, Way};
 use super::matrix::cell::Turn;
 use super::matrix::station::{Told, relayed_flow};
 use super::matrix::trial;
-use super::matrix::wire::{MEDIA_LEN, Piece, framed, media, number_of};
+use super::matrix::wire::{Piece, framed, media, number_of};
 use super::server::HANDSHAKE;
 use super::tap::Tap;
 use crate::lab::certificate;
@@ -278,7 +278,8 @@ impl Subject for Peer {
 
     fn media(&mut self, number: u32, now: Instant) -> Option<Piece> {
         let path = Path::from(self.ice().selected()?);
-        let wrapped = match self.transport.wrap(path, MEDIA_LEN, now) {
+        let media = media(number);
+        let wrapped = match self.transport.wrap(path, media.len(), now) {
             Ok(wrapped) => wrapped,
             Err(error) => {
                 self.faults.push(format!("media can't be sent: {error}"));
@@ -286,7 +287,7 @@ impl Subject for Peer {
             }
         };
         let Path { flow, local, remote, framed: is_framed } = wrapped.path;
-        let mut bytes = if is_framed { framed(&media(number)) } else { media(number) };
+        let mut bytes = if is_framed { framed(&media) } else { media };
         if let Some(envelope) = wrapped.envelope {
             bytes.splice(..0, envelope.head.as_bytes().iter().copied());
             bytes.resize(bytes.len() + usize::from(envelope.padding), 0);

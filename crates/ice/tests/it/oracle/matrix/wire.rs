@@ -41,20 +41,22 @@ impl Piece {
     }
 }
 
-/// Bytes of a packet of media: the header of RTP, and a number.
-pub(crate) const MEDIA_LEN: usize = 16;
+/// Bytes of a packet of media at least: the header of RTP, and a number.
+const MEDIA_LEN: usize = 16;
 
+/// With a length that needs padding of each kind in its turn, where it is padded.
 pub(crate) fn media(number: u32) -> Vec<u8> {
-    let mut bytes = vec![0; MEDIA_LEN];
+    let mut bytes = vec![0; MEDIA_LEN + number as usize % 4];
     bytes[0] = MEDIA;
-    bytes[12..].copy_from_slice(&number.to_be_bytes());
+    bytes[12..MEDIA_LEN].copy_from_slice(&number.to_be_bytes());
     bytes
 }
 
-/// The number of a packet of media.
+/// The number of a packet of media; `None` if it is none, or not as it was sent.
 pub(crate) fn number_of(bytes: &[u8]) -> Option<u32> {
-    let bytes: &[u8; MEDIA_LEN] = bytes.try_into().ok()?;
-    (bytes[0] == MEDIA).then(|| u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]))
+    bytes.first().filter(|first| **first == MEDIA)?;
+    let number = u32::from_be_bytes(*bytes.get(12..)?.first_chunk()?);
+    (bytes == media(number)).then_some(number)
 }
 
 /// The length of a word with its address.
