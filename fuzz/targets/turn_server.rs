@@ -9,7 +9,7 @@
 #[path = "../../crates/turn/tests/it/lab.rs"]
 mod lab;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
@@ -20,6 +20,7 @@ use plenary_wire::FlowId;
 
 use crate::lab::{Client, Lab, Took, at, peer_attribute};
 
+const TOLD: [Attribute; 3] = [Attribute::RESERVATION_TOKEN, Attribute::CONNECTION_ID, Attribute::MOBILITY_TICKET];
 const PEERS: [&str; 6] =
     ["9.9.9.1:1", "9.9.9.2:2", "[2600::9]:9", "8.8.4.4:50003", "[::ffff:127.0.0.1]:80", "[2002:505:505::]:0"];
 
@@ -29,7 +30,8 @@ enum Operation<'a> {
         client: u8,
         bytes: &'a [u8],
     },
-    /// A request with the right credentials, and any attributes.
+    /// A request with the right credentials, and any attributes. A ticket, token or id of one byte is one that the
+    /// server has told, so many before the last.
     Signed {
         client: u8,
         method: u8,
@@ -83,6 +85,8 @@ struct World {
     clients: Vec<Client>,
     streams: Vec<(Option<FlowId>, Vec<u8>)>,
     relays: Vec<Bound>,
+    /// Tickets, tokens and ids, the last first: chance can't guess them.
+    told: VecDeque<(Attribute, Vec<u8>)>,
     next: u32,
 }
 
@@ -110,6 +114,11 @@ impl World {
         for (to, answer) in self.lab.answers.drain(..) {
             bytes += answer.len();
             let message = Message::parse(&answer).expect("a message");
+            for kind in TOLD {
+                if let Some(value) = message.get(kind) {
+                    self.told.push_front((kind, value.to_vec()));
+                }
+            }
             let client = self.clients.iter_mut().find(|client| client.address == to);
             if let (Some(client), Some(nonce)) = (client, message.get(Attribute::NONCE)) {
                 client.nonce = nonce.to_vec();
@@ -193,6 +202,15 @@ impl World {
     }
 
     fn signed(&mut self, which: usize, method: u8, attributes: &[(u16, &[u8])], peer: Option<u8>, form: u8) -> Vec<u8> {
+        let mut all: Vec<_> =
+            attributes.iter().take(8).map(|(kind, value)| (Attribute(*kind), value.to_vec())).collect();
+        for (kind, value) in &mut all {
+            value.truncate(600);
+            if let ([back], true) = (&value[..], TOLD.contains(kind)) {
+                let told = self.told.iter().filter(|(other, _)| other == kind).nth(usize::from(*back));
+                *value = told.map_or_else(Vec::new, |(_, told)| told.clone());
+            }
+        }
         let client = &mut self.clients[which];
         client.mac = if form & 1 == 0 { Algorithm::Sha1 } else { Algorithm::Sha256 };
         client.algorithm = match form >> 1 & 3 {
@@ -210,9 +228,6 @@ impl World {
             Method::CONNECTION_BIND,
             Method(u16::from(method)),
         ][usize::from(method) % 7];
-        let mut all: Vec<_> =
-            attributes.iter().take(8).map(|(kind, value)| (Attribute(*kind), value.to_vec())).collect();
-        all.iter_mut().for_each(|(_, value)| value.truncate(600));
         if let Some(peer) = peer {
             all.push(peer_attribute(PEERS[usize::from(peer) % PEERS.len()], client.clone().next_transaction()));
         }
@@ -263,7 +278,14 @@ fuzz_target!(|input: (bool, Vec<Operation<'_>>)| {
     let mut clients: Vec<_> = (0..3).map(|it| Client::challenged(&mut lab, &format!("5.5.5.{it}:5000"))).collect();
     clients[1].username = b"other".to_vec();
     clients[2].username = b"far".to_vec();
-    let mut world = World { lab, clients, streams: vec![(None, Vec::new()); 3], relays: Vec::new(), next: 10_000 };
+    let mut world = World {
+        lab,
+        clients,
+        streams: vec![(None, Vec::new()); 3],
+        relays: Vec::new(),
+        told: VecDeque::new(),
+        next: 10_000,
+    };
     for operation in operations.into_iter().take(100) {
         world.apply(operation);
     }

@@ -95,6 +95,10 @@ pub struct Gcc {
     probes: ProbeController,
     window: Window,
     proof: Proof,
+    /// Of the configuration, what each feedback needs; the interval in microseconds.
+    pacing: f64,
+    proven: f64,
+    interval: i64,
     explanation: Explanation,
     arrivals: Arrivals,
     probe_estimator: ProbeEstimator,
@@ -151,6 +155,9 @@ impl Gcc {
             explanation: Explanation { to: streams.start, ..Explanation::default() },
             evidence: Evidence::default(),
             next_timeout: Time::from_micros(0).plus(micros(config.interval)),
+            pacing: config.pacing_without_feedback,
+            proven: config.proven,
+            interval: micros(config.interval).max(1_000),
             config,
         };
         let now = Time::from_micros(0);
@@ -189,7 +196,7 @@ impl Gcc {
 
     /// What the target may rise to.
     fn prove(&mut self, probed: Option<Bitrate>, now: Time) {
-        let mut proven = scaled(self.proof.rate(now), self.config.proven).max(probed.unwrap_or(Bitrate::ZERO));
+        let mut proven = scaled(self.proof.rate(now), self.proven).max(probed.unwrap_or(Bitrate::ZERO));
         if !self.has_feedback {
             // Nothing is acknowledged: what the caller starts with is trusted.
             proven = proven.max(self.streams.start);
@@ -275,7 +282,7 @@ impl Gcc {
     }
 
     fn wait(&mut self, now: Time) {
-        self.next_timeout = now.plus(micros(self.config.interval).max(1_000));
+        self.next_timeout = now.plus(self.interval);
     }
 
     /// Tells the parts what the target is, and the caller.
@@ -293,7 +300,6 @@ impl Gcc {
         self.pushed_back = self.window.push_back(self.base);
         let lowered = if self.window.lowers() { self.pushed_back } else { self.base };
         let target = self.streams.clamp(lowered);
-        let factor = if self.has_feedback { self.config.pacing } else { self.config.pacing_without_feedback };
         let padding = match self.target.phase() {
             Phase::Padding => self.streams.padding_max.min(target),
             _ => Bitrate::ZERO,
@@ -308,7 +314,7 @@ impl Gcc {
                 evidence: Evidence { loss: Some(self.target.loss()), ..self.evidence },
             };
         }
-        let pacing = scaled(self.base, factor);
+        let pacing = scaled(self.base, self.pacing);
         self.rates = Rates { target, pacing, padding, window: self.window.limit() };
     }
 }
@@ -339,7 +345,7 @@ impl Controller for Gcc {
         let now = self.clock.time(now);
         if !self.has_feedback {
             // What left counted until here; now what arrives does.
-            (self.has_feedback, self.proof) = (true, Proof::new());
+            (self.has_feedback, self.proof, self.pacing) = (true, Proof::new(), self.config.pacing);
         }
         self.window.set_in_flight(feedback.in_flight);
         let is_limited = self.note_application_limit(now);

@@ -17,7 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use options::Options;
 
-/// How long a server that is asked to end waits for its allocations: they are refreshed within it.
+/// How often a server that is asked to end looks whether there are allocations yet.
 const DRAIN_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
 
 #[tokio::main(flavor = "current_thread")]

@@ -18,7 +18,8 @@ pub struct Config {
     pub listen_tls: Vec<SocketAddr>,
     /// Who the relay is to these.
     pub identity: Option<Identity>,
-    /// The address that clients are told of the above, if it is not theirs: that of a NAT which keeps ports.
+    /// The address that clients are told of those above that are of its family, if it is not theirs: that of a NAT which keeps
+    /// ports.
     pub told: Option<IpAddr>,
     /// Addresses on which relays are bound: at most one of each family, and at least one.
     pub relays: Vec<RelayAddress>,
@@ -28,8 +29,8 @@ pub struct Config {
     pub threads: Option<NonZeroUsize>,
     /// What the servers are told. Entropy, the time, families, `dont_fragment`, and this host's addresses are filled in; limits
     /// in all are shared out among the threads, those of a user or an address hold for each thread. Mobility, reservations and
-    /// TCP allocations need a client's next five-tuple to come to the thread of the first: they work with one thread,
-    /// and are off or by chance with more.
+    /// TCP allocations need a client's next five-tuple to come to the thread of the first: with more than one, the first is off,
+    /// the second is found by chance, and the third is refused at the start.
     pub turn: plenary_turn::Config,
 }
 

@@ -52,7 +52,9 @@ impl Relay {
         let plain = listeners::open(&config.listen, None, threads)?;
         let secure = listeners::open(&config.listen_tls, config.identity.as_ref(), threads)?;
         let told = |listener: &Listener| {
-            SocketAddr::new(config.told.unwrap_or_else(|| listener.address.ip()), listener.address.port())
+            let ip = listener.address.ip();
+            let told = config.told.filter(|told| told.is_ipv4() == ip.is_ipv4());
+            SocketAddr::new(told.unwrap_or(ip), listener.address.port())
         };
         let (told_plain, told_secure) = (plain.iter().map(told).collect(), secure.iter().map(told).collect());
         let bound: Vec<Bound> = config.relays.iter().map(|_| Bound::default()).collect();
@@ -172,7 +174,9 @@ fn fill_in(config: &mut Config, threads: usize) -> Result<(), StartError> {
         turn.nonce_keys = vec![draw()?];
     }
     // What listens on all addresses does not know which they are.
-    turn.peers.own.extend(config.listen.iter().map(SocketAddr::ip).filter(|ip| !ip.is_unspecified()));
+    turn.peers
+        .own
+        .extend(config.listen.iter().chain(&config.listen_tls).map(SocketAddr::ip).filter(|ip| !ip.is_unspecified()));
     turn.peers.own.extend(config.relays.iter().flat_map(|relay| [relay.bind, relay.told]));
     turn.peers.own.extend(config.told);
     turn.peers.own.extend(addresses()?);

@@ -118,6 +118,8 @@ fn socket(address: SocketAddr, tcp: bool) -> io::Result<Flow> {
     if !tcp {
         return Ok(Flow::Datagrams(Udp::bind(address, Kind::Relay)?));
     }
+    // Connections to peers share its address, and nobody else: not a listener of ours that shares its own.
+    bind(&open(address, SocketType::STREAM, false)?, &address)?;
     let socket = open(address, SocketType::STREAM, true)?;
     bind(&socket, &address)?;
     listen(&socket, BACKLOG)?;

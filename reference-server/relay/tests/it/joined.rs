@@ -1,7 +1,7 @@
 //! TCP connections that are relayed (RFC 6062).
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use plenary_relay::Relay;
@@ -11,7 +11,7 @@ use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 
 use crate::socket::wait;
-use crate::start::{FAR, MOMENT, PATIENCE, figures, relay, wait_until};
+use crate::start::{FAR, MOMENT, PATIENCE, figure, figures, ports, relay, wait_until};
 
 const TCP: [u8; 4] = [6, 0, 0, 0];
 
@@ -228,7 +228,9 @@ fn a_reset_ends_both_and_keeps_nobody_busy() {
 }
 
 /// States of connections in `/proc/net/tcp`.
+const ESTABLISHED: &str = "01";
 const SYN_SENT: &str = "02";
+const CLOSE_WAIT: &str = "08";
 
 /// Connections of this host that have a port and a state.
 fn connections(port: u16, state: &str) -> usize {
@@ -299,4 +301,73 @@ fn who_goes_leaves_no_connection_that_is_being_opened() {
     drop(control);
     wait_until("it is given up", || opening() == 0);
     drop(waiting);
+}
+
+#[test]
+fn a_relay_does_not_share_the_listeners_port() {
+    let four = ports(30..34);
+    let listener = four.start() + 1;
+    let relay = relay(|config| {
+        config.turn.tcp = true;
+        config.listen = vec![(Ipv4Addr::LOCALHOST, listener).into()];
+        config.ports = four.clone();
+    });
+    let controls: Vec<_> = (0..3).map(|_| Control::allocate(&relay)).collect();
+    let mut relayed: Vec<u16> = controls.iter().map(|(_, relayed)| relayed.port()).collect();
+    relayed.sort_unstable();
+    assert_eq!(relayed, four.filter(|port| *port != listener).collect::<Vec<_>>());
+    let transport = |writer: &mut Writer<'_>| writer.attribute(Attribute::REQUESTED_TRANSPORT, &[&TCP]);
+    assert_eq!(Control::connect(&relay).ask(Method::ALLOCATE, transport), Err(508));
+}
+
+/// How far two are before one of them goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Connected,
+    Joined,
+    /// Both have sent more than anybody has read.
+    Full,
+}
+
+/// Comes as far as that, and has one of control, peer and client go, by a reset or a close.
+fn come_and_go(relay: &Relay, listener: &TcpListener, stage: Stage, (who, resets): (usize, bool)) {
+    let (mut control, _) = Control::allocate(relay);
+    let id = control.connect_to(listener.local_addr().unwrap()).unwrap();
+    let mut streams = vec![listener.accept().unwrap().0];
+    if stage >= Stage::Joined {
+        streams.push(Control::connect(relay).bind(id, b"first").unwrap());
+    }
+    streams.insert(0, control.stream);
+    for stream in &mut streams[1..] {
+        if stage == Stage::Full {
+            stream.set_nonblocking(true).unwrap();
+            while stream.write(&[7; 65_536]).is_ok_and(|count| count > 0) {}
+        }
+    }
+    let gone = streams.remove(who.min(streams.len() - 1));
+    if resets {
+        set_socket_linger(&gone, Some(Duration::ZERO)).unwrap();
+    }
+    drop(gone);
+    std::thread::sleep(Duration::from_millis(1));
+}
+
+#[test]
+fn whoever_goes_at_any_time_leaves_nothing() {
+    let relay = relay(|config| config.turn.tcp = true);
+    let listener = TcpListener::bind((FAR, 0)).unwrap();
+    for round in 0..10 {
+        for stage in [Stage::Connected, Stage::Joined, Stage::Full] {
+            for who in 0..6 {
+                come_and_go(&relay, &listener, stage, (who / 2, (who + round) % 2 == 0));
+            }
+        }
+    }
+    let port = relay.listeners()[0].port();
+    let count = || [ESTABLISHED, CLOSE_WAIT].map(|state| connections(port, state));
+    wait_until("all are gone", || figure(&relay, "allocations") == 0 && count() == [0, 0]);
+    assert_eq!(figure(&relay, "allocations_total"), 180);
+    // It goes on as before.
+    let (mut control, _) = Control::allocate(&relay);
+    assert!(control.connect_to(listener.local_addr().unwrap()).is_ok());
 }

@@ -1,6 +1,7 @@
 //! A relay for a test, and its figures.
 
 use std::num::NonZeroUsize;
+use std::ops::{Range, RangeInclusive};
 use std::time::{Duration, Instant};
 
 use plenary_relay::{Config, Relay, RelayAddress};
@@ -14,6 +15,13 @@ pub(crate) const MOMENT: Duration = Duration::from_millis(100);
 
 /// Where peers are: an address of loopback that is no interface's, so that it is far away to a server.
 pub(crate) const FAR: &str = "127.0.0.9";
+
+/// A part of the ports that are nobody's by chance, from the first of those that this process has: 200. Another one that is
+/// tested meanwhile has others, most likely.
+pub(crate) fn ports(part: Range<u16>) -> RangeInclusive<u16> {
+    let first = 10_000 + (std::process::id() % 100) as u16 * 200;
+    first + part.start..=first + part.end - 1
+}
 
 /// One thread that listens and relays at 127.0.0.1, whose peers may be on loopback.
 pub(crate) fn config() -> Config {
