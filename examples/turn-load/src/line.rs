@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::time::{Duration, Instant};
 
-use plenary_turn::client::{Client, Config, Event, Handled};
+use plenary_stun::ErrorCode;
+use plenary_turn::client::{Client, Config, Event, Failure as End, Handled};
 use plenary_wire::{Datagram, Ecn, FlowId, Limit};
 
 use crate::options::Target;
@@ -12,6 +13,10 @@ use crate::{Failure, Result};
 
 /// Until a channel is there.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Insufficient Capacity: a server at its limit makes no allocations until it has had some rest.
+pub(crate) const BUSY: End = End::Refused(ErrorCode::INSUFFICIENT_CAPACITY);
+pub(crate) const REST: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -27,8 +32,18 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// By the server, be it TURN's or a floor.
+    /// By the server, be it TURN's or a floor. One that is too busy for it is asked again.
     pub(crate) fn open(target: &Target, peer: SocketAddrV4) -> Result<Self> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match Self::try_open(target, peer) {
+                Err(Failure::Refused(BUSY)) if Instant::now() < deadline => std::thread::sleep(REST),
+                opened => return opened,
+            }
+        }
+    }
+
+    fn try_open(target: &Target, peer: SocketAddrV4) -> Result<Self> {
         let socket = socket()?;
         socket.set_read_timeout(Some(Duration::from_millis(20)))?;
         let server = v4(target.server);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::figures::Figures;
 use crate::fleet::Fleet;
-use crate::line::{PEER, channel, client, v4};
+use crate::line::{self, BUSY, PEER, REST, channel, v4};
 use crate::options::{Lives, Target};
 use crate::{Failure, Result};
 
@@ -19,6 +19,9 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// Allocations before those that are counted, so that all is where it is used.
 const WARMUP: u32 = 1000;
+
+/// How often a server that is too busy is let have some rest, of a tenth of a second.
+const RESTS_MAX: u32 = 200;
 
 /// Until the server has let go of what it held.
 const SETTLE_WITHIN: Duration = Duration::from_secs(10);
@@ -84,6 +87,7 @@ struct Crowd {
     count: u32,
     busy: BTreeMap<SocketAddrV4, Client>,
     idle: BTreeMap<SocketAddrV4, Client>,
+    rests: u32,
     out: Vec<u8>,
 }
 
@@ -101,6 +105,7 @@ impl Crowd {
             count: 0,
             busy: BTreeMap::new(),
             idle: BTreeMap::new(),
+            rests: 0,
             out: Vec::new(),
         })
     }
@@ -112,7 +117,7 @@ impl Crowd {
             while self.count < last && self.busy.len() < self.together {
                 let local = self.fleet.address(self.count);
                 let number = (self.count as u16).to_be_bytes();
-                self.busy.insert(local, client(&self.user, self.server, local, number)?);
+                self.busy.insert(local, line::client(&self.user, self.server, local, number)?);
                 self.count += 1;
                 self.serve(local, wish)?;
             }
@@ -162,6 +167,12 @@ impl Crowd {
         client.handle_timeout(now);
         while let Some(event) = client.poll_event() {
             match event {
+                Event::Failed(BUSY) if self.rests < RESTS_MAX => {
+                    std::thread::sleep(REST);
+                    self.rests += 1;
+                    let number = (self.rests as u16).to_be_bytes();
+                    *client = line::client(&self.user, self.server, local, number)?;
+                }
                 Event::Failed(why) => return Err(Failure::Refused(why)),
                 Event::Allocated(_) if wish == Wish::Go => client.close(now),
                 _ => {}
