@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::agent::Agent;
-use crate::candidate::{Local, LocalId, is_offered, priority};
+use crate::candidate::{Local, LocalId, canonical, is_offered, priority};
 use crate::check::Purpose;
 use crate::stun::Message;
-use crate::{CandidateKind, DropReason, Event, State};
+use crate::{CandidateKind, DropReason, Error, Event, Mode, State};
 use plenary_stun::Class;
+use plenary_wire::FlowId;
 
 /// How long a STUN server is asked.
 const GATHER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -138,18 +139,50 @@ impl Agent {
         if let (Some(mapped), Some(number)) = (response.mapped, number) {
             self.gathering.answered.push((local, number as u8));
             self.gathering.refresh_at.get_or_insert(now + KEEP_ALIVE);
-            self.add_reflexive(local, mapped, server);
+            if let Some(host) = self.local(local).cloned() {
+                // A limit may be reached: then it is not used.
+                self.offer_reflexive(host, mapped, server).ok();
+            }
         }
         Ok(())
     }
 
+    /// Adds the address at which a server sees the socket of a host candidate, where not the agent has asked for it: a TURN
+    /// server tells it with an allocation (RFC 8445 §5.1.1.2).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownFlow`] without a host candidate of UDP at `base` on this flow; [`Error::Duplicate`] if the address is
+    /// that one's own, or known already; else as of [`add_local_candidate`](Self::add_local_candidate).
+    pub fn add_mapped_address(
+        &mut self,
+        flow: FlowId,
+        base: SocketAddr,
+        mapped: SocketAddr,
+        server: SocketAddr,
+    ) -> Result<(), Error> {
+        if self.state == State::Closed {
+            return Err(Error::Closed);
+        }
+        if self.config.mode == Mode::Lite {
+            return Err(Error::LiteHostsOnly);
+        }
+        let base = canonical(base);
+        let is_it = |it: &&Local| it.is_udp() && it.kind == CandidateKind::Host && (it.flow, it.base) == (flow, base);
+        let host = self.locals.iter().find(is_it).cloned().ok_or(Error::UnknownFlow)?;
+        self.offer_reflexive(host, canonical(mapped), server)
+    }
+
     /// RFC 8445 §5.1.3: one that equals its base, or that is there already, is redundant.
-    fn add_reflexive(&mut self, base: LocalId, mapped: SocketAddr, server: SocketAddr) {
-        let Some(host) = self.local(base).cloned() else { return };
-        let redundant = |it: &Local| it.address == mapped && it.base == host.base;
-        let full = self.locals.len() >= usize::from(self.config.local_candidates_max);
-        if full || !is_offered(mapped) || self.locals.iter().any(redundant) {
-            return;
+    fn offer_reflexive(&mut self, host: Local, mapped: SocketAddr, server: SocketAddr) -> Result<(), Error> {
+        if !is_offered(mapped) {
+            return Err(Error::Address);
+        }
+        if self.locals.iter().any(|it| it.is_udp() && it.address == mapped && it.base == host.base) {
+            return Err(Error::Duplicate);
+        }
+        if self.locals.len() >= usize::from(self.config.local_candidates_max) {
+            return Err(Error::LocalCandidates);
         }
         let kind = CandidateKind::ServerReflexive;
         let id = self.next_local_id();
@@ -164,5 +197,6 @@ impl Agent {
             ..host
         });
         self.announce(self.locals.len() - 1);
+        Ok(())
     }
 }

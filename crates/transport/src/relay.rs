@@ -164,8 +164,11 @@ impl Transport {
                 relay.stage = Stage::Gone;
             }
             if let (Stage::Allocating, Some(told)) = (relay.stage, relay.client.allocated()) {
+                // RFC 8445 §5.1.1.2: the answer tells of two candidates. Of a socket that is no host candidate, as a stream's,
+                // nothing but the relay is one. Where a limit of ICE's is reached, they are not used.
+                let ((flow, base), server) = (relay.client.path(), relay.client.server());
+                self.agent.add_mapped_address(flow, base, told.mapped, server).ok();
                 for address in told.ipv4.into_iter().chain(told.ipv6) {
-                    // A limit of ICE's may be reached: then it is not used.
                     self.agent.add_local_candidate(LocalCandidate::relayed(relay.flow, address), now).ok();
                 }
                 relay.stage = Stage::Offered;

@@ -1,12 +1,12 @@
 //! Single rules of RFC 8445 and RFC 7675, with one agent and the test in the place of the peer.
 
 use plenary_ice::{
-    Agent, CandidateKind, Config, Credentials, DropReason, Event, Failed, Failure, LocalCandidate, PairReport,
+    Agent, CandidateKind, Config, Credentials, DropReason, Error, Event, Failed, Failure, LocalCandidate, PairReport,
     PairState, Parameters, Reason, Role, State,
 };
 use plenary_wire::{Datagram, Ecn, FlowId, Handled, Limit};
 
-use crate::alone::{Alone, PASSWORD};
+use crate::alone::{Alone, FLOW, PASSWORD};
 use crate::lab::{address, config, lite_config, ms};
 use crate::raw::{self, Stun, check};
 
@@ -465,6 +465,33 @@ fn without_a_nat_a_reflexive_candidate_is_redundant() {
     let response = raw::success(&request, [192, 0, 2, 1], 1000, PASSWORD);
     assert_eq!(alone.receive("203.0.113.9:3478", response), Ok(()));
     assert_eq!(alone.agent.local_candidates().len(), 1);
+}
+
+// RFC 8445 §5.1.1.2: a TURN server's answer tells it too.
+#[test]
+fn what_another_server_has_mapped_is_a_candidate_of_the_socket() {
+    let mut alone = Alone::new(Config { local_candidates_max: 3, ..config(1, Role::Controlling) });
+    let (base, server) = (address("192.0.2.1:1000"), address("203.0.113.9:3478"));
+    let mut add = |flow, base, mapped| alone.agent.add_mapped_address(flow, address(base), address(mapped), server);
+    assert_eq!(add(FlowId(77), "192.0.2.1:1000", "198.51.100.1:7000"), Err(Error::UnknownFlow), "no socket of ICE's");
+    assert_eq!(add(FLOW, "192.0.2.1:1001", "198.51.100.1:7000"), Err(Error::UnknownFlow), "not its address");
+    assert_eq!(add(FLOW, "192.0.2.1:1000", "192.0.2.1:1000"), Err(Error::Duplicate), "no NAT");
+    assert_eq!(add(FLOW, "192.0.2.1:1000", "0.0.0.0:7000"), Err(Error::Address));
+    assert_eq!(add(FLOW, "192.0.2.1:1000", "[::ffff:198.51.100.1]:7000"), Ok(()));
+    assert_eq!(add(FLOW, "192.0.2.1:1000", "198.51.100.1:7000"), Err(Error::Duplicate), "it is there");
+    assert_eq!(add(FLOW, "192.0.2.1:1000", "198.51.100.1:7001"), Ok(()));
+    assert_eq!(add(FLOW, "192.0.2.1:1000", "198.51.100.1:7002"), Err(Error::LocalCandidates));
+    let told = alone.agent.local_candidates();
+    assert_eq!(
+        (told[1].kind, told[1].address.ip()),
+        (CandidateKind::ServerReflexive, Some(address("198.51.100.1:7000")))
+    );
+    assert_eq!(told[1].related, Some(base.into()));
+    assert_eq!(told[1].foundation, told[2].foundation, "of one server");
+    assert!(told[0].priority > told[1].priority && told[1].priority > told[2].priority);
+    alone.agent.close();
+    let closed = alone.agent.add_mapped_address(FLOW, base, address("198.51.100.1:7003"), server);
+    assert_eq!(closed, Err(Error::Closed));
 }
 
 // RFC 8445 §5.3, §9: at least 24 and 128 random bits, new with each restart.

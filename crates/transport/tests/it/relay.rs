@@ -1,10 +1,10 @@
 //! Peers that reach each other by TURN, with the server of `plenary-turn`.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use plenary_ice::{Candidate, LocalCandidate, Policy};
+use plenary_ice::{Candidate, CandidateKind, LocalCandidate, Policy};
 use plenary_netsim::{Closed, LinkConfig, Loss, Machine, NatConfig, NodeId, Simulation, SiteConfig, SiteId};
 use plenary_stun::ErrorCode;
 use plenary_transport::{Config, Event, RelayError, Transport};
@@ -124,6 +124,10 @@ pub(crate) struct World {
 impl World {
     /// Two peers, each behind a NAT that nothing but a relay crosses, and a server; loss in per cent each way.
     pub(crate) fn new(seed: u64, loss: u32, configs: [Config; 2]) -> Self {
+        Self::behind(Some(NatConfig::symmetric), seed, loss, configs)
+    }
+
+    fn behind(nat: Option<fn(IpAddr) -> NatConfig>, seed: u64, loss: u32, configs: [Config; 2]) -> Self {
         let mut sim = Simulation::new(seed);
         let now = sim.now();
         let node = sim.network_mut().add_host(SiteId::INTERNET, &[at(SERVER).ip()]);
@@ -136,13 +140,15 @@ impl World {
         let external = ["203.0.113.1", "203.0.113.2"].map(|ip| ip.parse().unwrap());
         let sites = external.map(|external| {
             let link = LinkConfig { loss: Loss::percent(loss), ..LinkConfig::delay(ms(10)) };
-            let gateway = Some(NatConfig::symmetric(external));
-            sim.network_mut().add_site(SiteId::INTERNET, SiteConfig { up: link.clone(), down: link, gateway })
+            let gateway = nat.map(|nat| nat(external));
+            let site = SiteConfig { up: link.clone(), down: link, gateway };
+            sim.network_mut().add_site(SiteId::INTERNET, site)
         });
-        let mut homes = sites.into_iter();
+        let mut homes = sites.into_iter().zip(external);
         let peers = configs.map(|mut config| {
-            let local = at("10.0.0.2:4000");
-            let node = sim.network_mut().add_host(homes.next().unwrap(), &[local.ip()]);
+            let (site, external) = homes.next().unwrap();
+            let local = if nat.is_some() { at("10.0.0.2:4000") } else { SocketAddr::new(external, 4000) };
+            let node = sim.network_mut().add_host(site, &[local.ip()]);
             let flow = sim.bind(node, local);
             config.ice.entropy = sim.entropy();
             let mut transport = Transport::new(config, now).unwrap();
@@ -172,17 +178,28 @@ impl World {
             config
         });
         let mut world = Self::new(seed, loss, configs);
-        for of in [A, B] {
-            world.add_relay_by(of, "secret", way);
-            let now = world.sim.now();
-            world.peer(of).transport.end_local_candidates(now);
-        }
-        let now = world.sim.now();
-        for (from, to) in [(A, B), (B, A)] {
-            let parameters = world.peer(from).transport.local_parameters();
-            world.peer(to).transport.set_remote(parameters, now).unwrap();
-        }
+        world.meet(way);
         world
+    }
+
+    fn meet(&mut self, way: fn(&mut client::Config, (&mut Self, usize))) {
+        for of in [A, B] {
+            self.add_relay_by(of, "secret", way);
+            let now = self.sim.now();
+            self.peer(of).transport.end_local_candidates(now);
+        }
+        let now = self.sim.now();
+        for (from, to) in [(A, B), (B, A)] {
+            let parameters = self.peer(from).transport.local_parameters();
+            self.peer(to).transport.set_remote(parameters, now).unwrap();
+        }
+    }
+
+    /// The candidates of a kind: address and base.
+    fn candidates(&mut self, of: usize, kind: CandidateKind) -> Vec<(SocketAddr, Option<SocketAddr>)> {
+        let all = self.peer(of).transport.ice().local_candidates();
+        let of_kind = all.into_iter().filter(|it| it.kind == kind);
+        of_kind.map(|it| (it.address.ip().unwrap(), it.related.and_then(|it| it.ip()))).collect()
     }
 
     fn add_relay(&mut self, of: usize, password: &str) {
@@ -289,34 +306,102 @@ pub(crate) const fn is_connected(event: &Event) -> bool {
 
 #[test]
 fn peers_behind_symmetric_nats_meet_by_relays() {
-    for (seed, change) in [(1, relayed_only as fn(&mut Config)), (2, |_| ())] {
-        let mut world = World::relayed(seed, 0, change);
-        world.run(1000);
-        for of in [A, B] {
-            let allocated =
-                world.when(of, |it| matches!(it, Event::Relay(RELAY, client::Event::Allocated(_)))).unwrap();
-            // Two round trips of 20 ms.
-            assert_eq!(allocated, ms(40), "seed {seed}");
-            let connected =
-                world.when(of, is_connected).unwrap_or_else(|| panic!("seed {seed}: {of} is not connected"));
-            // The peer is another 40 ms away. Pairs of hosts, if there are some, are checked 5 ms before and behind.
-            let found = world.when(of, |it| matches!(it, Event::PathChanged(path) if path.flow == RELAY)).unwrap();
-            assert!(found <= ms(if of == A { 90 } else { 110 }), "seed {seed}: {found:?}");
-            // DTLS 1.2.
-            assert!(connected <= ms(320), "seed {seed}: {connected:?}");
-            assert_eq!(world.peer(of).transport.path().unwrap().flow, RELAY);
-        }
-        for sequence in 0..50 {
-            world.send_rtp(A, sequence);
-            world.send_rtp(B, sequence);
-            world.run(20);
-        }
-        world.run(100);
-        for of in [A, B] {
-            let sent: Vec<_> = (0..50).map(rtp).collect();
-            assert_eq!(world.peer(of).rtp, sent, "seed {seed}");
+    let mut world = World::relayed(1, 0, relayed_only);
+    world.run(1000);
+    for of in [A, B] {
+        let allocated = world.when(of, |it| matches!(it, Event::Relay(RELAY, client::Event::Allocated(_)))).unwrap();
+        // Two round trips of 20 ms.
+        assert_eq!(allocated, ms(40));
+        let connected = world.when(of, is_connected).unwrap();
+        // The peer is another 40 ms away.
+        let found = world.when(of, |it| matches!(it, Event::PathChanged(path) if path.flow == RELAY)).unwrap();
+        assert!(found <= ms(if of == A { 90 } else { 110 }), "{found:?}");
+        // DTLS 1.2.
+        assert!(connected <= ms(320), "{connected:?}");
+        assert_eq!(world.peer(of).transport.path().unwrap().flow, RELAY);
+    }
+    for sequence in 0..50 {
+        world.send_rtp(A, sequence);
+        world.send_rtp(B, sequence);
+        world.run(20);
+    }
+    world.run(100);
+    for of in [A, B] {
+        let sent: Vec<_> = (0..50).map(rtp).collect();
+        assert_eq!(world.peer(of).rtp, sent);
+    }
+}
+
+// Each lets the other's address in at its relay, as it is told what the server saw.
+#[test]
+fn one_relay_is_enough_behind_symmetric_nats() {
+    let mut world = World::relayed(2, 0, |_| ());
+    world.run(1000);
+    let paths = [A, B].map(|of| world.peer(of).transport.path().unwrap());
+    let relays = paths.iter().filter(|path| path.flow == RELAY).count();
+    assert_eq!(relays, 1, "{paths:?}");
+    for of in [A, B] {
+        let connected = world.when(of, is_connected).unwrap();
+        assert!(connected <= ms(320), "{connected:?}");
+        if paths[of].flow != RELAY {
+            let relayed = world.candidates(1 - of, CandidateKind::Relayed);
+            assert_eq!(paths[of].remote, relayed[0].0);
         }
     }
+}
+
+#[test]
+fn the_address_that_the_server_of_a_relay_sees_is_a_candidate() {
+    for asks in [false, true] {
+        // Asked by ICE as well, it answers the same, and sooner.
+        let configs = [A, B].map(|of| {
+            let mut config = data_config(of);
+            config.ice.stun_servers = if asks { vec![at(SERVER)] } else { Vec::new() };
+            config
+        });
+        let mut world = World::behind(Some(NatConfig::port_restricted), 20, 0, configs);
+        world.meet(|_, _| ());
+        world.run(1000);
+        for (of, external) in [(A, "203.0.113.1"), (B, "203.0.113.2")] {
+            let mapped = world.peer(of).transport.relay(RELAY).unwrap().allocated().unwrap().mapped;
+            assert_eq!(mapped.ip(), external.parse::<IpAddr>().unwrap());
+            let (host, found) = (world.peer(of).local, world.candidates(of, CandidateKind::ServerReflexive));
+            assert_eq!(found, [(mapped, Some(host))], "the base is the socket by which the client goes");
+            // Both NATs let it through, and no relay is needed.
+            let (path, flow) = (world.peer(of).transport.path().unwrap(), world.peer(of).flow);
+            assert_eq!(path.flow, flow);
+            let theirs = world.candidates(1 - of, CandidateKind::ServerReflexive);
+            assert_eq!([path.remote], [theirs[0].0]);
+            assert!(world.when(of, is_connected).is_some());
+        }
+    }
+}
+
+#[test]
+fn an_address_that_is_the_hosts_own_or_of_a_socket_apart_is_no_candidate() {
+    // Without a NAT.
+    let mut world = World::behind(None, 21, 0, [config(A), config(B)]);
+    world.add_relay(A, "secret");
+    world.run(1000);
+    assert_eq!(world.candidates(A, CandidateKind::Relayed).len(), 1);
+    assert_eq!(world.candidates(A, CandidateKind::Host), [(at("203.0.113.1:4000"), None)]);
+    assert_eq!(world.candidates(A, CandidateKind::ServerReflexive), []);
+    // By a socket that is the client's alone.
+    let mut world = World::new(22, 0, [config(A), config(B)]);
+    let (node, entropy) = (world.peers[A], world.sim.entropy());
+    let local = at("10.0.0.2:4001");
+    let flow = world.sim.bind(node, local);
+    let now = world.sim.now();
+    let wanted = client::Config { flow, local, ..client_config(world.peer(A), entropy, "secret") };
+    world.peer(A).transport.add_relay(RELAY, wanted, now).unwrap();
+    world.run(1000);
+    assert_eq!(world.candidates(A, CandidateKind::Relayed).len(), 1);
+    assert_eq!(world.candidates(A, CandidateKind::ServerReflexive), []);
+    // Who is to learn nothing of the host does not learn this.
+    let mut world = World::relayed(23, 0, relayed_only);
+    world.run(1000);
+    assert_eq!(world.candidates(A, CandidateKind::Relayed).len(), 1);
+    assert_eq!(world.candidates(A, CandidateKind::ServerReflexive), []);
 }
 
 #[test]
@@ -374,9 +459,8 @@ fn candidates_end_with_the_last_relay_whatever_becomes_of_it() {
         assert_eq!(world.when(A, is_complete), None);
         world.run(1000);
         assert_eq!(world.when(A, is_complete), Some(ms(40)));
-        let kind = plenary_ice::CandidateKind::Relayed;
-        let candidates = world.peer(A).transport.ice().local_candidates();
-        assert_eq!(candidates.iter().filter(|it| it.kind == kind).count(), relays);
+        assert_eq!(world.candidates(A, CandidateKind::Relayed).len(), relays);
+        assert_eq!(world.candidates(A, CandidateKind::ServerReflexive).len(), relays);
         let failed = client::Event::Failed(Failure::Refused(ErrorCode::UNAUTHENTICATED));
         let is_failed = |event: &Event| *event == Event::Relay(RELAY, failed.clone());
         assert_eq!(world.when(A, is_failed).is_some(), relays == 0);
