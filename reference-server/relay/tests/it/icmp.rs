@@ -1,8 +1,9 @@
 //! What becomes of datagrams that do not arrive.
 
 use crate::client::Client;
+use crate::data::{assert_arrived, datagram};
 use crate::socket::Socket;
-use crate::start::{FAR, relay};
+use crate::start::{FAR, figure, relay};
 
 #[test]
 fn a_client_is_told_that_a_port_is_unreachable() {
@@ -20,4 +21,21 @@ fn a_client_is_told_that_a_port_is_unreachable() {
             assert_eq!(client.expect_icmp().0, gone);
         }
     }
+}
+
+#[test]
+fn runs_to_who_is_gone_cost_nobody_else_a_datagram() {
+    let relay = relay(|_| ());
+    let mut client = Client::udp(&relay);
+    let (mut peer, gone) = (Socket::bind(FAR), Socket::bind(FAR).address());
+    client.bind(peer.address());
+    client.bind(gone);
+    let run: Vec<_> = (0..10).map(|number| datagram(number, 1000)).collect();
+    for _ in 0..20 {
+        client.send_run(gone, &run);
+        client.send_run(peer.address(), &run);
+        assert_arrived(|| peer.expect(), &run);
+        assert_eq!(client.expect_icmp().0, gone);
+    }
+    assert_eq!(figure(&relay, "refused_datagrams_total"), 0);
 }

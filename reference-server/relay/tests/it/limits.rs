@@ -70,6 +70,18 @@ fn who_is_told_to_close_closes() {
     assert_eq!(refusal(server), None);
 }
 
+#[test]
+fn who_is_sent_elsewhere_goes_there() {
+    let (here, there) = (relay(|_| ()), relay(|_| ()));
+    here.set_admission(Admission::Elsewhere(there.listeners()[0]));
+    wait_until("it is closed", || figure(&here, "admits") == 0);
+    let client = Client::udp(&here);
+    assert_eq!((figure(&here, "allocations_total"), figures(&here, "refused_total", "code=\"300\"")), (0, vec![1]));
+    wait_until("it is counted", || figure(&there, "allocations") == 1);
+    client.close();
+    wait_until("it is gone", || figure(&there, "allocations") == 0);
+}
+
 /// Sockets of this host that are bound to these ports.
 fn bound(kind: &str, ports: RangeInclusive<u16>) -> usize {
     let table = fs::read_to_string(format!("/proc/net/{kind}")).unwrap();
