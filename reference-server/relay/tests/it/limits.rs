@@ -1,9 +1,7 @@
 //! What runs out, and what comes back.
 
-use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::num::NonZeroUsize;
-use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use plenary_relay::{Config, Relay, StartError};
@@ -12,7 +10,7 @@ use plenary_turn::{Admission, TimeLimited};
 
 use crate::client::Client;
 use crate::socket::Socket;
-use crate::start::{FAR, config, figure, figures, ports, relay, wait_until};
+use crate::start::{FAR, bound, config, figure, figures, ports, relay, wait_until};
 
 fn config_at(listen: Vec<SocketAddr>) -> Config {
     Config { listen, ..config() }
@@ -80,13 +78,6 @@ fn who_is_sent_elsewhere_goes_there() {
     wait_until("it is counted", || figure(&there, "allocations") == 1);
     client.close();
     wait_until("it is gone", || figure(&there, "allocations") == 0);
-}
-
-/// Sockets of this host that are bound to these ports.
-fn bound(kind: &str, ports: RangeInclusive<u16>) -> usize {
-    let table = fs::read_to_string(format!("/proc/net/{kind}")).unwrap();
-    let port = |line: &str| u16::from_str_radix(line.split_whitespace().nth(1)?.split(':').nth(1)?, 16).ok();
-    table.lines().filter(|line| port(line).is_some_and(|port| ports.contains(&port))).count()
 }
 
 #[test]

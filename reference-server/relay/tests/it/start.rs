@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::ops::{Range, RangeInclusive};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use plenary_relay::{Config, Relay, RelayAddress};
@@ -16,11 +17,26 @@ pub(crate) const MOMENT: Duration = Duration::from_millis(100);
 /// Where peers are: an address of loopback that is no interface's, so that it is far away to a server.
 pub(crate) const FAR: &str = "127.0.0.9";
 
-/// A part of the ports that are nobody's by chance, from the first of those that this process has: 200. Another one that is
-/// tested meanwhile has others, most likely.
+/// A part of 200 ports that the kernel gives to nobody by chance, and that nobody had when these tests began.
 pub(crate) fn ports(part: Range<u16>) -> RangeInclusive<u16> {
-    let first = 10_000 + (std::process::id() % 100) as u16 * 200;
+    static FIRST: OnceLock<u16> = OnceLock::new();
+    let first = *FIRST.get_or_init(|| {
+        let own = (std::process::id() % 100) as u16;
+        let mut blocks = (own..own + 100).map(|block| 10_000 + block % 100 * 200);
+        let is_free = |first: &u16| {
+            let ports = *first..=*first + 199;
+            bound("udp", ports.clone()) + bound("tcp", ports) == 0
+        };
+        blocks.find(is_free).expect("200 free ports")
+    });
     first + part.start..=first + part.end - 1
+}
+
+/// Sockets of this host that are bound to these ports.
+pub(crate) fn bound(kind: &str, ports: RangeInclusive<u16>) -> usize {
+    let table = std::fs::read_to_string(format!("/proc/net/{kind}")).unwrap();
+    let port = |line: &str| u16::from_str_radix(line.split_whitespace().nth(1)?.split(':').nth(1)?, 16).ok();
+    table.lines().filter(|line| port(line).is_some_and(|port| ports.contains(&port))).count()
 }
 
 /// One thread that listens and relays at 127.0.0.1, whose peers may be on loopback.
