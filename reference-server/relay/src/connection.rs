@@ -11,7 +11,7 @@ use plenary_wire::FlowId;
 
 use crate::message::{Message, PARTS_MAX};
 use crate::poller::Interest;
-use crate::tls::{Outgoing, PLAIN_MAX, Scratch, Tls};
+use crate::tls::{Outgoing, Scratch, TOGETHER_MAX, Tls};
 
 /// What a client has not taken, beside what the kernel keeps: some tenths of a second of pictures. Datagrams that find no room
 /// are lost, as they would be in a router.
@@ -145,38 +145,27 @@ impl Connection {
         lost
     }
 
-    /// What is encrypted can't be taken back: it finds room before.
+    /// What is encrypted can't be taken back: it finds room before. Each message is a record, as from coturn: there are clients that
+    /// take one for the other, its own among them.
     fn send_sealed(&mut self, messages: &[Message<'_>], most: usize, scratch: &mut Scratch) -> u64 {
         let mut lost = 0;
-        scratch.plain.clear();
         for message in messages {
-            let together = scratch.plain.len() + message.len();
-            if !scratch.plain.is_empty() && (together > PLAIN_MAX || !self.fits(together, most)) {
-                self.seal(scratch);
+            let len = Tls::sealed_len(message.len());
+            let together = scratch.outgoing.len() + len;
+            if together > TOGETHER_MAX || self.unread.len() + together > most {
+                self.push(&mut scratch.outgoing);
             }
-            if self.fits(scratch.plain.len() + message.len(), most) {
+            let fits = self.unread.len() + scratch.outgoing.len() + len <= most;
+            if let Some(tls) = self.tls.as_mut().filter(|_| fits) {
+                scratch.plain.clear();
                 message.write_from(0, |bytes| scratch.plain.extend_from_slice(bytes));
+                tls.seal(&scratch.plain, &mut scratch.outgoing);
             } else {
                 lost += 1;
             }
         }
-        self.seal(scratch);
+        self.push(&mut scratch.outgoing);
         lost
-    }
-
-    fn fits(&self, plain: usize, most: usize) -> bool {
-        self.unread.len() + Tls::sealed_len(plain) <= most
-    }
-
-    /// Encrypts and sends what is plain.
-    fn seal(&mut self, scratch: &mut Scratch) {
-        if let Some(tls) = &mut self.tls
-            && !scratch.plain.is_empty()
-        {
-            tls.seal(&scratch.plain, &mut scratch.outgoing);
-            scratch.plain.clear();
-            self.push(&mut scratch.outgoing);
-        }
     }
 
     /// Sends what is encrypted; what there is no room for waits.

@@ -16,8 +16,8 @@ pub(crate) const RECEIVED_MAX: usize = 20_000;
 /// This, and what is read behind it at once.
 const INCOMING_BYTES: usize = RECEIVED_MAX + CARRIED_BYTES;
 
-/// Bytes that are encrypted together.
-pub(crate) const PLAIN_MAX: usize = 32 << 10;
+/// What is encrypted before it is written.
+pub(crate) const TOGETHER_MAX: usize = 32 << 10;
 
 /// Bytes of a record before it is encrypted, and what is added to them at most: a head, a nonce or a type, and a tag.
 const RECORD_BYTES: usize = 16 << 10;
@@ -62,6 +62,10 @@ impl Default for Scratch {
 }
 
 impl Outgoing {
+    pub(crate) const fn len(&self) -> usize {
+        self.used
+    }
+
     /// What was encrypted since it was asked for the last time.
     pub(crate) fn take(&mut self) -> &[u8] {
         &self.bytes[..std::mem::take(&mut self.used)]

@@ -48,6 +48,39 @@ impl Write for Slow {
     }
 }
 
+/// A stream that keeps what comes.
+struct Kept(TcpStream, Vec<u8>);
+
+impl Kept {
+    /// How many records of data have come.
+    fn records(&self) -> usize {
+        let (mut rest, mut count) = (&self.1[..], 0);
+        while let [kind, 3, _, l1, l2, behind @ ..] = rest {
+            rest = &behind[usize::from(u16::from_be_bytes([*l1, *l2]))..];
+            count += usize::from(*kind == 23);
+        }
+        count
+    }
+}
+
+impl Read for Kept {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.0.read(buffer)?;
+        self.1.extend_from_slice(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+impl Write for Kept {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.0.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 fn config(certificate: &str, versions: &[&'static SupportedProtocolVersion], protocols: &[&str]) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
@@ -123,6 +156,32 @@ fn both_versions_carry_all_lengths_to_and_fro() {
         assert_eq!(client.channel.stream.conn.alpn_protocol(), Some(&b"stun.turn"[..]));
     }
     assert_eq!(figure(&relay, "tls_errors_total"), 0);
+}
+
+/// coturn's own client takes the one for the other.
+#[test]
+fn each_message_is_a_record() {
+    let (relay, certificate) = relay(|_| ());
+    for version in VERSIONS {
+        let stream = connect(&relay);
+        let kept = Kept(stream.try_clone().unwrap(), Vec::new());
+        let tls = Tls::over(kept, stream, config(&certificate, &[version], &[]));
+        let mut client = Client::allocated(tls, relay.listeners_tls()[0]);
+        let peer = peer();
+        client.bind(peer.local_addr().unwrap());
+        // Answers come before it.
+        peer.send_to(b"first", client.relayed()).unwrap();
+        assert_eq!(client.expect().1, b"first");
+        let before = client.channel.stream.sock.records();
+        // So fast that the relay takes in some together.
+        for number in 0..100 {
+            peer.send_to(&[number; 250], client.relayed()).unwrap();
+        }
+        for number in 0..100 {
+            assert_eq!(client.expect().1, [number; 250]);
+        }
+        assert_eq!(client.channel.stream.sock.records() - before, 100);
+    }
 }
 
 #[test]
