@@ -2,7 +2,9 @@
 // main.mjs.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -16,10 +18,13 @@ const USER = ['user', 'secret'];
 /** What each of two says: five bytes of text, and 100,000. */
 const SAID = [5, 100_000];
 
+/** How the server tells of each. */
+const LISTENERS = { udp: /^turn:.*transport=udp$/m, tcp: /^turn:.*transport=tcp$/m, tls: /^turns:.*transport=tcp$/m };
+
 /** What runs each, what it needs, by which transports it reaches a server, and how many allocations it leaves behind. */
 const LIBRARIES = [
   {
-    name: 'aiortc', needs: path.join(tools, 'aiortc/bin/python'), transports: ['udp', 'tcp'], leaves: 0,
+    name: 'aiortc', needs: path.join(tools, 'aiortc/bin/python'), transports: ['udp', 'tcp', 'tls'], leaves: 0,
     command: (python) => [python, beside('aiortc_pair.py')],
   },
   {
@@ -28,12 +33,12 @@ const LIBRARIES = [
     command: () => [process.execPath, beside('libdatachannel_pair.mjs'), modules],
   },
   {
-    // The system's Python: no other has the system's packages.
+    // The system's Python: no other has the system's packages. It has no TLS.
     name: 'libnice', needs: '/usr/bin/python3', transports: ['udp', 'tcp'], leaves: 0,
     command: (python) => [python, beside('libnice_pair.py')],
   },
   {
-    name: 'pion', needs: path.join(programs, 'pion-client'), transports: ['udp', 'tcp'], leaves: 0,
+    name: 'pion', needs: path.join(programs, 'pion-client'), transports: ['udp', 'tcp', 'tls'], leaves: 0,
     command: (program) => [program, 'relayed'],
   },
 ];
@@ -48,7 +53,7 @@ async function figures(url) {
 
 /** Two connections of one library, each of which has nothing but a relay. */
 async function run(library, transport, relay) {
-  const url = relay.said().match(new RegExp(`^turn:.*transport=${transport}$`, 'm'))[0];
+  const [url] = relay.said().match(LISTENERS[transport]);
   const before = await figures(relay.url);
   const [file, ...parameters] = library.command(library.needs);
   const pair = new Program(file, [...parameters, url, ...USER]);
@@ -66,6 +71,16 @@ async function run(library, transport, relay) {
   }
   await until('the relays are gone', async () =>
     (await figures(relay.url)).allocations === before.allocations + library.leaves);
+}
+
+/** Files with a certificate that is its own authority, which clients are told to trust, and its key. */
+function identify(folder) {
+  const [certificate, key] = ['certificate.pem', 'key.pem'].map((name) => path.join(folder, name));
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+  const subject = ['-subj', '/CN=relay', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  execFileSync('openssl', ['req', '-x509', ...kind, ...subject, '-out', certificate, '-keyout', key], { stdio: 'pipe' });
+  process.env.SSL_CERT_FILE = certificate;
+  return ['--certificate', certificate, '--key', key];
 }
 
 let failures = 0;
@@ -90,12 +105,15 @@ async function cases(library, relay) {
 }
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => endAll().finally(() => process.exit(1)));
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'relays-'));
 try {
   // Of two threads, so that relays of both reach each other. No peer is allowed but these.
-  const options = ['--listen', '127.0.0.1:0', '--user', USER.join(':'), '--threads', '2', '--metrics', '127.0.0.1:0'];
-  const relay = await server(programs, 'plenary-turn-server', options);
+  const listeners = ['--listen', '127.0.0.1:0', '--listen-tls', '127.0.0.1:0', ...identify(folder)];
+  const options = ['--user', USER.join(':'), '--threads', '2', '--metrics', '127.0.0.1:0'];
+  const relay = await server(programs, 'plenary-turn-server', [...listeners, ...options]);
   for (const library of LIBRARIES) await cases(library, relay);
 } finally {
   await endAll();
+  fs.rmSync(folder, { recursive: true });
 }
 process.exitCode = failures === 0 ? 0 : 1;

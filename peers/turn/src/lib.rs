@@ -5,6 +5,7 @@
 //!
 //! - `-Z`, two families at once: it writes ADDITIONAL-ADDRESS-FAMILY as 0x8032, as a draft had it. In RFC 8656 it is 0x8000, so that
 //!   no server of that has a second relay for it.
+//! - `-S` without `-t`, which is DTLS: the relay has none.
 //! - `-R`, which spoils some of what it sends: it may wait forever for the answer.
 //!
 //! It draws the number of a channel from 0x4000 to 0x7fff, as RFC 5766 had it, and has no option that it does otherwise. RFC 8656 §12

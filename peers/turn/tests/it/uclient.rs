@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use plenary_relay::{Config, Relay, RelayAddress};
+use plenary_relay::{Config, Identity, Relay, RelayAddress};
 use plenary_turn::{Keys, User};
 use plenary_turn_peers::{Uclient, echo};
 
@@ -47,8 +47,8 @@ impl<'c> Case<'c> {
     }
 }
 
-/// A relay that lets clients reach 127.0.0.2, and its listener.
-fn relay() -> (Relay, SocketAddr) {
+/// A relay that lets clients reach 127.0.0.2, by an identity of its own that nobody has to trust.
+fn relay() -> Relay {
     let user = User { name: b"user".to_vec(), keys: Keys::from_password(b"user", b"turn", b"secret") };
     let address = |ip: &str| ip.parse().map(|ip| RelayAddress { bind: ip, told: ip }).unwrap();
     let mut relays = vec![address("127.0.0.1")];
@@ -65,21 +65,22 @@ fn relay() -> (Relay, SocketAddr) {
         ..plenary_turn::Config::default()
     };
     turn.peers.allow.push("127.0.0.2/32".parse().unwrap());
-    let listen = vec!["127.0.0.1:0".parse().unwrap()];
-    let threads = NonZeroUsize::new(1);
-    let relay = Relay::start(Config {
-        listen,
-        listen_tls: Vec::new(),
-        identity: None,
+    Relay::start(Config {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        listen_tls: vec!["127.0.0.1:0".parse().unwrap()],
+        identity: Some(identity()),
         told: None,
         relays,
         ports: 49_152..=65_535,
-        threads,
+        threads: NonZeroUsize::new(1),
         turn,
     })
-    .unwrap();
-    let listener = relay.listeners()[0];
-    (relay, listener)
+    .unwrap()
+}
+
+fn identity() -> Identity {
+    let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["relay".to_owned()]).unwrap();
+    Identity::from_pem(cert.pem().as_bytes(), signing_key.serialize_pem().as_bytes()).unwrap()
 }
 
 fn has_ipv6() -> bool {
@@ -87,10 +88,11 @@ fn has_ipv6() -> bool {
 }
 
 /// Runs one, with these options and those of all.
-fn run(server: SocketAddr, peer: SocketAddr, options: &[&str]) -> Uclient {
+fn run(relay: &Relay, peer: SocketAddr, options: &[&str]) -> Uclient {
+    let listeners = if options.contains(&"-S") { relay.listeners_tls() } else { relay.listeners() };
     let (ip, port, messages) = (peer.ip().to_string(), peer.port().to_string(), MESSAGES.to_string());
     let all = ["-e", &ip, "-r", &port, "-n", &messages, "-z", "5"];
-    Uclient::run(server, &[&all, options].concat())
+    Uclient::run(listeners[0], &[&all, options].concat())
 }
 
 /// Nothing was lost.
@@ -128,11 +130,10 @@ fn check_left(relay: &Relay, allocations: u64) {
 
 /// Runs all at once, as each waits for seconds, and checks what the relay says of them.
 fn check_all(cases: &[Case<'_>]) {
-    let (relay, server) = relay();
-    let peer = echo("127.0.0.2");
+    let (relay, peer) = (relay(), echo("127.0.0.2"));
     std::thread::scope(|scope| {
         for case in cases {
-            scope.spawn(move || check(case, &run(server, peer, &[case.options, &USER].concat())));
+            scope.spawn(|| check(case, &run(&relay, peer, &[case.options, &USER].concat())));
         }
     });
     check_left(&relay, cases.iter().map(|case| case.leaves).sum());
@@ -179,11 +180,22 @@ fn indications_are_relayed_for_clients_of_tcp() {
 }
 
 #[test]
+fn indications_are_relayed_for_clients_of_tls() {
+    check_all(&[
+        Case::tcp(1, &["-t", "-S", "-s", "-c"]),
+        Case::tcp(2, &["-t", "-S", "-s"]),
+        // It takes a record for a message.
+        Case::tcp(4, &["-t", "-S", "-s", "-y"]),
+        Case::tcp(2, &["-t", "-S", "-T"]),
+    ]);
+}
+
+#[test]
 fn a_secret_lets_in_who_was_issued_a_name() {
-    let (relay, server) = relay();
+    let (relay, peer) = (relay(), echo("127.0.0.2"));
     let case = Case::udp(1, &["-s", "-c", "-u", "somebody", "-W", "shared"]);
-    check(&case, &run(server, echo("127.0.0.2"), case.options));
-    let ran = run(server, echo("127.0.0.2"), &["-s", "-c", "-u", "somebody", "-W", "other"]);
+    check(&case, &run(&relay, peer, case.options));
+    let ran = run(&relay, peer, &["-s", "-c", "-u", "somebody", "-W", "other"]);
     assert!(!ran.is_good && ran.printed.trim_end().ends_with("Cannot complete Allocation"), "{}", ran.printed);
     check_left(&relay, case.leaves);
     relay.stop();
@@ -193,26 +205,25 @@ fn a_secret_lets_in_who_was_issued_a_name() {
 /// and whoever draws another gets a 400, and gives up: then it is run again.
 #[test]
 fn channels_are_relayed_once_their_numbers_are_in_range() {
-    let (relay, server) = relay();
-    let peer = echo("127.0.0.2");
+    let (relay, peer) = (&relay(), echo("127.0.0.2"));
     let cases =
         [Case::udp(1, &["-c"]), Case::udp(1, &["-c", "-D"]), Case::tcp(1, &["-t", "-c"]), Case::udp(2, &["-c", "-y"])];
     let refused: u64 = std::thread::scope(|scope| {
-        let draw = |case| scope.spawn(move || drawn(case, server, peer));
+        let draw = |case| scope.spawn(move || drawn(case, relay, peer));
         let runs: Vec<_> = cases.iter().map(draw).collect();
         runs.into_iter().map(|run| run.join().expect("it has found one")).sum()
     });
-    assert_eq!(figure(&relay, "plenary_turn_refused_total{thread=\"0\",code=\"400\"}"), refused);
+    assert_eq!(figure(relay, "plenary_turn_refused_total{thread=\"0\",code=\"400\"}"), refused);
     let clients: u64 = cases.iter().map(|case| case.clients).sum();
-    assert_eq!(figure(&relay, "plenary_turn_to_peers_datagrams_total"), clients * MESSAGES);
+    assert_eq!(figure(relay, "plenary_turn_to_peers_datagrams_total"), clients * MESSAGES);
     relay.stop();
 }
 
 /// Runs until the numbers are in range, and checks; how many runs before had others.
-fn drawn(case: &Case<'_>, server: SocketAddr, peer: SocketAddr) -> u64 {
+fn drawn(case: &Case<'_>, relay: &Relay, peer: SocketAddr) -> u64 {
     let numbers = 0x4000..=0x4fff;
     for refused in 0..RUNS_MAX {
-        let ran = run(server, peer, &[case.options, &USER].concat());
+        let ran = run(relay, peer, &[case.options, &USER].concat());
         assert!(ran.channels().iter().all(|number| numbers.contains(number)), "{}", ran.printed);
         if ran.is_good {
             assert!(ran.channels().len() >= 2, "{}", ran.printed);
