@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use plenary_wire::{Bitrate, DataSize};
 use thiserror::Error;
 
-use crate::{Explanation, Feedback, ProbeCluster, SentPacket};
+use crate::{Cause, Explanation, Feedback, ProbeCluster, SentPacket};
 
 /// A send-side congestion controller of one transport: it is told what left and what arrived, and says how fast to send.
 ///
@@ -55,9 +55,9 @@ pub trait Controller: Branch + fmt::Debug {
     /// How fast to send now; any call but `poll_*` may change it.
     fn rates(&self) -> Rates;
 
-    /// Why the target last changed.
+    /// Why the target last changed; [`Cause::Unknown`] of one that does not say.
     fn explain(&self) -> Explanation {
-        Explanation::default()
+        Explanation { cause: Cause::Unknown, to: self.rates().target, ..Explanation::default() }
     }
 }
 

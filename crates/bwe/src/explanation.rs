@@ -50,6 +50,8 @@ pub enum Cause {
     Route,
     /// A schedule that was known before.
     Schedule,
+    /// The controller does not say: it is a program of its own, or another library's.
+    Unknown,
 }
 
 /// What a change was concluded from: what does not apply is `None`.

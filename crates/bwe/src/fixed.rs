@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use plenary_wire::Bitrate;
 
-use crate::{Controller, Feedback, Rates, Streams};
+use crate::{Cause, Controller, Explanation, Feedback, Rates, Streams};
 
 /// Always the same rate, within the limits: what a comparison begins with.
 #[derive(Clone, Debug)]
@@ -29,6 +29,10 @@ impl Controller for Fixed {
     fn rates(&self) -> Rates {
         Rates::target(self.streams.clamp(self.rate))
     }
+
+    fn explain(&self) -> Explanation {
+        Explanation { cause: Cause::Start, to: self.rates().target, ..Explanation::default() }
+    }
 }
 
 #[cfg(test)]
@@ -40,6 +44,7 @@ mod tests {
         let now = plenary_netsim::base();
         let mut fixed = Fixed::new(Bitrate::from_mbps(3));
         assert_eq!(fixed.rates(), Rates::target(Bitrate::from_mbps(3)));
+        assert_eq!(fixed.explain().cause, Cause::Start);
         fixed.handle_streams(&Streams { max: Bitrate::from_mbps(2), ..Streams::default() }, now);
         assert_eq!(fixed.rates().target, Bitrate::from_mbps(2));
     }
