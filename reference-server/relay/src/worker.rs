@@ -23,6 +23,10 @@ use crate::ways::{Batch, Ways};
 /// Messages that are taken from one relay before the next has its turn; each may be of several datagrams.
 const RELAY_MESSAGES: usize = 8;
 
+/// Datagrams after which answers are sent: the server holds 1,000 ([`plenary_turn::Config::answers_max`]), and who asks for more
+/// at once must not cost others theirs.
+const DRAIN_AFTER: usize = 500;
+
 /// What a thread is told.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -98,6 +102,7 @@ impl Worker {
                             let icmp = Icmp { peer: self.ways.own().told(icmp.peer), ..icmp };
                             let _ = self.server.handle_icmp(icmp, now);
                         });
+                        self.drain(now);
                     }
                     datagrams.push(one.flow);
                 }
@@ -114,7 +119,7 @@ impl Worker {
 
     /// Takes in a batch of each of these, and relays.
     fn receive(&mut self, flows: &[FlowId], now: Instant) {
-        let mut rest = flows.iter();
+        let (mut rest, mut taken) = (flows.iter(), 0);
         let Some(mut buffers) = self.buffers.take() else { return };
         while !rest.as_slice().is_empty() {
             let (mut free, metas) = buffers.parts();
@@ -134,6 +139,11 @@ impl Worker {
                 (used, free) = free.split_at_mut(count);
                 for (buffer, meta) in used.iter_mut().zip(&*metas) {
                     self.take(*flow, &mut buffer[..meta.len], meta, &mut batch, now);
+                    taken += 1 + meta.len / meta.stride.max(1);
+                    if taken >= DRAIN_AFTER {
+                        self.drain(now);
+                        taken = 0;
+                    }
                 }
             }
             self.ways.relay(&mut batch);

@@ -4,8 +4,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
+use plenary_stun::{Class, Method, TransactionId, Writer};
 use plenary_turn::client::{Client, Config, Handled};
-use plenary_turn::{Keys, User};
+use plenary_turn::{DropReason, Keys, User};
 use plenary_wire::{Datagram, Ecn, FlowId, Limit};
 use quinn_udp::{Transmit, UdpSocketState};
 
@@ -27,6 +28,7 @@ impl Lab {
     fn new() -> Self {
         let ip = "127.0.0.1".parse().unwrap();
         let mut turn = plenary_turn::Config {
+            unauthenticated_per_second: 60_000,
             users: vec![User { name: b"u".to_vec(), keys: Keys::from_password(b"u", b"turn", b"p") }],
             ..plenary_turn::Config::default()
         };
@@ -115,4 +117,26 @@ fn what_is_relayed_allocates_once_for_a_run_and_never_for_a_datagram() {
             assert_eq!(lab.allocations(datagrams, to_peer), 1, "{datagrams} datagrams");
         }
     }
+}
+
+#[test]
+fn who_asks_for_much_at_once_leaves_room_for_answers_to_others() {
+    let mut lab = Lab::new();
+    let request = |number: u32, out: &mut Vec<u8>| {
+        let mut transaction = [0; 12];
+        transaction[..4].copy_from_slice(&number.to_be_bytes());
+        Writer::new(Class::Request, Method::BINDING, TransactionId(transaction), out).fingerprint();
+    };
+    let state = UdpSocketState::new((&lab.socket).into()).unwrap();
+    let before = lab.worker.server.counters().succeeded;
+    for run in 0..20 {
+        let mut bytes = Vec::new();
+        (run * 60..run * 60 + 60).for_each(|number| request(number, &mut bytes));
+        let segment_size = Some(bytes.len() / 60);
+        let transmit = Transmit { destination: lab.server, ecn: None, contents: &bytes, segment_size, src_ip: None };
+        state.try_send((&lab.socket).into(), &transmit).unwrap();
+    }
+    lab.take_a_turn();
+    assert_eq!(lab.worker.server.counters().succeeded - before, 1200, "all in one turn");
+    assert_eq!(lab.worker.server.dropped(DropReason::AnswersLimit), 0);
 }
