@@ -1,7 +1,7 @@
 //! TCP connections that are relayed (RFC 6062).
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use plenary_relay::Relay;
@@ -318,6 +318,32 @@ fn a_relay_does_not_share_the_listeners_port() {
     assert_eq!(relayed, four.filter(|port| *port != listener).collect::<Vec<_>>());
     let transport = |writer: &mut Writer<'_>| writer.attribute(Attribute::REQUESTED_TRANSPORT, &[&TCP]);
     assert_eq!(Control::connect(&relay).ask(Method::ALLOCATE, transport), Err(508));
+}
+
+#[test]
+fn relays_connect_to_each_other_by_what_is_told() {
+    for told in ["127.0.0.1", "127.0.0.77"] {
+        let told: IpAddr = told.parse().unwrap();
+        let relay = relay(|config| {
+            config.turn.tcp = true;
+            config.relays[0].told = told;
+        });
+        let (mut one, from) = Control::allocate(&relay);
+        let (mut other, to) = Control::allocate(&relay);
+        assert_eq!([from.ip(), to.ip()], [told; 2]);
+        let permit = |writer: &mut Writer<'_>| writer.xor_address(Attribute::XOR_PEER_ADDRESS, from);
+        other.ask(Method::CREATE_PERMISSION, permit).unwrap();
+        let id = one.connect_to(to).unwrap();
+        let attempt = other.message();
+        let peer = Message::parse(&attempt).unwrap().get_xor_address(Attribute::XOR_PEER_ADDRESS);
+        assert_eq!(peer, Ok(Some(from)));
+        let mut one = Control::connect(&relay).bind(id, b"there").unwrap();
+        let mut other = Control::connect(&relay).bind(connection_id(&attempt), b"back ").unwrap();
+        let mut bytes = [[0; 5]; 2];
+        one.read_exact(&mut bytes[0]).unwrap();
+        other.read_exact(&mut bytes[1]).unwrap();
+        assert_eq!(bytes, [*b"back ", *b"there"]);
+    }
 }
 
 /// How far two are before one of them goes.
