@@ -84,6 +84,7 @@ mod tests {
         let bound = Bound::default();
         let mut ports = Ports::new(50_000..=50_001, 0, 1, bound.clone()).unwrap();
         let port = ports.take(PortWish::Any, Instant::now()).unwrap().unwrap();
+        ports.open(port);
         let other = 100_001 - u32::from(port);
         for (bind, near) in [("0.0.0.0", "127.0.0.1"), ("10.0.0.1", "10.0.0.1"), ("198.51.100.1", "198.51.100.1")] {
             let relay = RelayAddress { bind: bind.parse().unwrap(), told: "198.51.100.1".parse().unwrap() };

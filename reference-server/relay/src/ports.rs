@@ -77,10 +77,8 @@ impl Ports {
             PortWish::Even | PortWish::EvenAndNext => self.free.remove(at),
         });
         let Some((port, _)) = taken else { return Ok(None) };
-        self.bound.insert(port);
         if wish == PortWish::EvenAndNext {
             self.free.retain(|(other, _)| *other != port + 1);
-            self.bound.insert(port + 1);
         }
         Ok(Some(port))
     }
@@ -103,6 +101,11 @@ impl Ports {
         }
         let is_pair = |port: u16| port.is_multiple_of(2) && free[usize::from(port / 64)] >> (port % 64) & 0b11 == 0b11;
         self.free.iter().position(|(port, _)| is_pair(*port))
+    }
+
+    /// One that was taken is bound: others' relays reach it. Before, somebody else's socket may have it.
+    pub(crate) fn open(&self, port: u16) {
+        self.bound.insert(port);
     }
 
     /// Gives one back, to rest.
@@ -144,6 +147,8 @@ mod tests {
         assert_eq!(ports.take(PortWish::Any, now).unwrap(), None);
         assert_eq!(ports.used_permille(), 1000);
         for (index, port) in all.iter().enumerate() {
+            assert!(!ports.bound.contains(*port), "it may be another's yet");
+            ports.open(*port);
             assert!(ports.bound.contains(*port));
             ports.give_back(*port, now + Duration::from_secs(index as u64));
             assert!(!ports.bound.contains(*port));
@@ -182,7 +187,6 @@ mod tests {
         let now = Instant::now();
         let mut ports = ports(50_001..=50_004);
         assert_eq!(ports.take(PortWish::EvenAndNext, now).unwrap(), Some(50_002));
-        assert!(ports.bound.contains(50_002) && ports.bound.contains(50_003));
         assert_eq!(ports.take(PortWish::EvenAndNext, now).unwrap(), None);
         assert_eq!(ports.take(PortWish::Even, now).unwrap(), Some(50_004));
         assert_eq!(ports.take(PortWish::Even, now).unwrap(), None);

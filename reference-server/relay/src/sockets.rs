@@ -52,6 +52,9 @@ impl Worker {
             let flows = flows.map(|flows| flows.into_iter().map(|flow| self.ways.add(flow)).collect::<Vec<_>>());
             match flows.as_deref() {
                 Ok(&[Some(flow), ref next @ ..]) if next.iter().all(Option::is_some) => {
+                    if let Some(place) = self.place(family) {
+                        ports.iter().for_each(|port| place.ports.open(*port));
+                    }
                     let (local, relayed) = (SocketAddr::new(address.bind, port), SocketAddr::new(address.told, port));
                     return Ok(Bound { flow, local, relayed, next: next.first().copied().flatten() });
                 }
