@@ -68,7 +68,7 @@ pub enum StartError {
     /// Of the server.
     #[error(transparent)]
     Turn(#[from] plenary_turn::ConfigError),
-    /// An address that can't be listened at.
+    /// An address that can't be listened at, or at which no relay can be bound.
     #[error("{0}: {1}")]
     Listen(SocketAddr, #[source] io::Error),
     /// No descriptor, no thread.

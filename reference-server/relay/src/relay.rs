@@ -20,6 +20,7 @@ use crate::own::Own;
 use crate::poller::{Poller, Waker};
 use crate::ports::{Bound, Ports};
 use crate::streams::BUFFER_BYTES;
+use crate::udp::{Kind, Udp};
 use crate::ways::Ways;
 use crate::worker::{Command, Place, Worker};
 
@@ -49,6 +50,10 @@ impl Relay {
         config.check()?;
         let threads = config.threads();
         fill_in(&mut config, threads)?;
+        for relay in &config.relays {
+            let address = SocketAddr::new(relay.bind, 0);
+            Udp::bind(address, Kind::Relay).map_err(|error| StartError::Listen(address, error))?;
+        }
         let plain = listeners::open(&config.listen, None, threads)?;
         let secure = listeners::open(&config.listen_tls, config.identity.as_ref(), threads)?;
         let told = |listener: &Listener| {

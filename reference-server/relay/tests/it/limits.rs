@@ -12,6 +12,14 @@ use crate::client::Client;
 use crate::socket::Socket;
 use crate::start::{FAR, bound, config, figure, figures, ports, relay, wait_until};
 
+#[test]
+fn where_no_relay_can_be_is_found_at_the_start() {
+    let mut config = config();
+    config.relays[0].bind = "198.51.100.9".parse().unwrap();
+    let error = Relay::start(config).unwrap_err();
+    assert!(error.to_string().starts_with("198.51.100.9:0: "), "{error}");
+}
+
 fn config_at(listen: Vec<SocketAddr>) -> Config {
     Config { listen, ..config() }
 }
