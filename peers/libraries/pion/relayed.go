@@ -41,6 +41,7 @@ func relayed(url, user, password string, ended <-chan os.Signal) {
 	}
 	fmt.Println(string(must(json.Marshal(done))))
 	<-ended
-	must(0, one.Close())
-	must(0, two.Close())
+	// Close does not wait for the end of the relay.
+	must(0, one.GracefulClose())
+	must(0, two.GracefulClose())
 }
