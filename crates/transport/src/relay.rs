@@ -118,8 +118,8 @@ impl Transport {
     }
 
     /// Says how a packet of `len` bytes is to be sent on a path that [`protect_rtp`](Self::protect_rtp) and its like have
-    /// answered. On a relay it goes to the server, with up to [`Head::MAX`] bytes before it: leave room for them. Each
-    /// datagram of a run is wrapped by itself.
+    /// answered. On a relay it goes to the server, with up to [`Head::MAX`] bytes before it: leave room for them. A run of
+    /// datagrams is for [`wrap_run`](Self::wrap_run).
     ///
     /// # Errors
     ///
@@ -130,6 +130,20 @@ impl Transport {
         let (flow, local) = relay.client.path();
         let path = Path { flow, local, remote: relay.client.server(), framed: false };
         Ok(Wrapped { path, envelope })
+    }
+
+    /// Wraps a run of equal datagrams for a path that [`protect_rtp`](Self::protect_rtp) and its like have answered, of
+    /// which the last may be shorter: what `out` has from `run.range.start` on. On a relay what is answered is a run to
+    /// the server, else it is `run`: see [`Client::wrap_run`].
+    ///
+    /// # Errors
+    ///
+    /// As of [`wrap`](Self::wrap); the run is as it was.
+    pub fn wrap_run(&mut self, run: Transmit, now: Instant, out: &mut Vec<u8>) -> Result<Transmit, client::Error> {
+        match self.relays.of_flow(run.flow) {
+            Some(relay) => relay.client.wrap_run(run, now, out),
+            None => Ok(run),
+        }
     }
 
     /// Takes the envelope off what comes by a relay: the datagram as it came to the relayed address. `None` if there is
@@ -218,28 +232,6 @@ impl Transport {
             return limit;
         }
         Limit { bytes: limit.bytes.saturating_sub(OVERHEAD_MAX), segments: 1 }
-    }
-
-    /// Wraps what was written last, if it goes by a relay. `None` if it can't, and it is taken back.
-    pub(crate) fn wrap_transmit(
-        &mut self,
-        mut transmit: Transmit,
-        now: Instant,
-        out: &mut Vec<u8>,
-    ) -> Option<Transmit> {
-        let Some(relay) = self.relays.of_flow(transmit.flow) else { return Some(transmit) };
-        let start = transmit.range.start;
-        let Ok(envelope) = relay.client.wrap(transmit.remote, transmit.range.len(), now) else {
-            out.truncate(start);
-            return None;
-        };
-        out.splice(start..start, envelope.head.as_bytes().iter().copied());
-        out.resize(out.len() + usize::from(envelope.padding), 0);
-        (transmit.flow, transmit.local) = relay.client.path();
-        transmit.remote = relay.client.server();
-        transmit.range = start..out.len();
-        transmit.segment = transmit.range.len();
-        Some(transmit)
     }
 
     pub(crate) fn poll_relay_event(&mut self) -> Option<Event> {

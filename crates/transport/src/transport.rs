@@ -302,9 +302,11 @@ impl Transport {
                 return Some(transmit);
             }
             let transmit = self.transmit_own(now, self.within(limit), out)?;
-            let wrapped = self.wrap_transmit(transmit, now, out);
-            if wrapped.is_some() {
-                return wrapped;
+            let start = transmit.range.start;
+            match self.wrap_run(transmit, now, out) {
+                Ok(transmit) => return Some(transmit),
+                // There is no way to the peer any more: it is lost.
+                Err(_) => out.truncate(start),
             }
         }
     }

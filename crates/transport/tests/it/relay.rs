@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use plenary_ice::{Candidate, CandidateKind, LocalCandidate, Policy};
 use plenary_netsim::{Closed, LinkConfig, Loss, Machine, NatConfig, NodeId, Simulation, SiteConfig, SiteId};
 use plenary_stun::ErrorCode;
-use plenary_transport::{Config, Event, RelayError, Transport};
+use plenary_transport::{Config, Event, Path, RelayError, Transport};
 use plenary_turn::client::{self, Deframer, Failure};
 use plenary_wire::{Datagram, Ecn, FlowId, Limit, Transmit};
 
@@ -330,6 +330,36 @@ fn peers_behind_symmetric_nats_meet_by_relays() {
         let sent: Vec<_> = (0..50).map(rtp).collect();
         assert_eq!(world.peer(of).rtp, sent);
     }
+}
+
+#[test]
+fn a_run_of_media_goes_by_a_relay_as_a_run() {
+    let mut world = World::relayed(7, 0, relayed_only);
+    world.run(1000);
+    let now = world.sim.now();
+    let peer = world.peer(A);
+    let overhead = peer.transport.profile().unwrap().rtp_overhead();
+    let (mut out, mut paths, mut len) = (Vec::new(), Vec::new(), 0);
+    for sequence in 0..10 {
+        let mut packet = rtp(sequence);
+        packet.resize(packet.len() + overhead, 0);
+        len = packet.len();
+        paths.push(peer.transport.protect_rtp(&mut packet, Some(sequence.into())).unwrap());
+        out.extend(packet);
+    }
+    let Path { flow, local, remote, .. } = paths[0];
+    let run = Transmit { flow, local, remote, range: 0..out.len(), segment: len, ecn: Ecn::NotEct };
+    let mut direct = run.clone();
+    direct.flow = FlowId(77);
+    assert_eq!(peer.transport.wrap_run(direct.clone(), now, &mut out), Ok(direct), "no relay");
+    let wrapped = peer.transport.wrap_run(run, now, &mut out).unwrap();
+    assert_eq!((wrapped.flow, wrapped.remote, wrapped.range.len()), (peer.flow, at(SERVER), 10 * wrapped.segment));
+    for datagram in wrapped.datagrams(&out) {
+        let path = Path { flow: wrapped.flow, local: wrapped.local, remote: wrapped.remote, framed: false };
+        peer.push(path, datagram.to_vec());
+    }
+    world.run(100);
+    assert_eq!(world.peer(B).rtp, (0..10).map(rtp).collect::<Vec<_>>());
 }
 
 // Each lets the other's address in at its relay, as it is told what the server saw.

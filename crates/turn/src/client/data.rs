@@ -91,6 +91,41 @@ impl Client {
         Ok(envelope)
     }
 
+    /// Wraps a run of datagrams to one peer where it lies: equal ones, of which the last may be shorter. `run.remote` is the
+    /// peer, and the run is what `out` has from `run.range.start` on. What is answered goes to the server: a run again, as
+    /// each has a head of one length and its own padding, or on a stream the next bytes of it. Nothing is allocated where
+    /// `out` has room for up to [`Head::MAX`] bytes and 3 more for each.
+    ///
+    /// # Errors
+    ///
+    /// As of [`wrap`](Self::wrap); the run is as it was.
+    pub fn wrap_run(&mut self, run: Transmit, now: Instant, out: &mut Vec<u8>) -> Result<Transmit, Error> {
+        let start = run.range.start.min(out.len());
+        let total = out.len() - start;
+        let segment = run.segment.clamp(1, total.max(1));
+        let count = total.div_ceil(segment).max(1);
+        let last = total - (count - 1) * segment;
+        let of_last = self.wrap(run.remote, last, now)?;
+        let of_others = if count > 1 && last < segment { self.wrap(run.remote, segment, now)? } else { of_last };
+        let head = of_last.head.as_bytes().len();
+        let [wrapped_last, wrapped] =
+            [(last, of_last), (segment, of_others)].map(|(len, envelope)| head + len + usize::from(envelope.padding));
+        out.resize(start + (count - 1) * wrapped + wrapped_last, 0);
+        // From behind, so that none is written over before it was moved.
+        for index in (0..count).rev() {
+            let (len, envelope) = if index + 1 == count { (last, of_last) } else { (segment, of_others) };
+            let (from, to) = (start + index * segment, start + index * wrapped);
+            out.copy_within(from..from + len, to + head);
+            // Each indication is a transaction of its own.
+            let is_repeated = head > CHANNEL_HEAD_LEN && index + 1 < count;
+            let own = if is_repeated { self.indication(canonical(run.remote), len) } else { envelope.head };
+            out[to..to + head].copy_from_slice(own.as_bytes());
+            out[to + head + len..][..usize::from(envelope.padding)].fill(0);
+        }
+        let segment = if self.config.transport == Transport::Stream { out.len() - start } else { wrapped };
+        Ok(Transmit { segment, ecn: run.ecn, ..self.transmit(self.path, start, out) })
+    }
+
     /// Writes a datagram to a peer, wrapped, and says where to send it: as [`wrap`](Self::wrap), with a copy.
     ///
     /// # Errors
@@ -193,6 +228,9 @@ impl Client {
 /// The type field of a Send indication, and the cookie of all messages (RFC 8489 §5).
 const SEND_INDICATION: [u8; 2] = [0x00, 0x16];
 const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+
+/// ChannelData (RFC 8656 §12.4).
+const CHANNEL_HEAD_LEN: usize = 4;
 
 /// A datagram to a peer at most: with an indication's head it fits the length of a message, and all a UDP datagram.
 const DATA_MAX: usize = 65_507 - Head::MAX - 3;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use plenary_stun::{Attribute, Class, ErrorCode, Message, Method, TransactionId, Writer};
 use plenary_turn::Head;
 use plenary_turn::client::{Client, Config, Deframer, DropReason, Error, Event, Handled, StreamError};
-use plenary_wire::{Datagram, Ecn, Limit};
+use plenary_wire::{Datagram, Ecn, FlowId, Limit, Transmit};
 use proptest::prelude::*;
 
 use crate::client_lab::{Asked, FLOW, LOCAL, Lab, PEER, SERVER, Took, stream};
@@ -389,6 +389,88 @@ fn on_a_stream_channel_data_is_padded() {
     let number = lab.channel(PEER);
     assert_eq!(lab.send(PEER, b"hello"), [channel_data(number, b"hello"), vec![0; 3]].concat());
     assert_eq!(lab.send(PEER, b"four"), channel_data(number, b"four"));
+}
+
+/// Wraps `total` bytes as a run of datagrams to the peer, behind 7 other bytes.
+fn wrap_run(lab: &mut Lab, total: usize, segment: usize, out: &mut Vec<u8>) -> Transmit {
+    out.clear();
+    out.resize(7, 0xee);
+    out.extend((0..total).map(|at| at as u8));
+    let (local, ecn) = (at("0.0.0.0:0"), Ecn::Ect1);
+    let run = Transmit { flow: FlowId(99), local, remote: at(PEER), range: 7..7 + total, segment, ecn };
+    lab.client.wrap_run(run, lab.now, out).unwrap()
+}
+
+#[test]
+fn a_run_to_a_channel_stays_a_run() {
+    let mut lab = Lab::allocated(with_channels_at_once);
+    let number = lab.channel(PEER);
+    let mut out = Vec::with_capacity(8000);
+    for (total, segment, sizes) in [
+        (4000, 1000, vec![1004; 4]),
+        (3500, 1000, vec![1004, 1004, 1004, 504]),
+        (3001, 1000, vec![1004, 1004, 1004, 5]),
+        (999, 333, vec![337; 3]),
+        (1000, 1000, vec![1004]),
+        (0, 1000, vec![4]),
+        (2, 1, vec![5, 5]),
+    ] {
+        let mut wrapped = None;
+        let info = allocation_counter::measure(|| wrapped = Some(wrap_run(&mut lab, total, segment, &mut out)));
+        assert_eq!(info.count_total, 0, "{total} bytes");
+        let wrapped = wrapped.unwrap();
+        assert_eq!((wrapped.flow, wrapped.local, wrapped.remote), (FLOW, at(LOCAL), at(SERVER)));
+        assert_eq!((wrapped.range.clone(), wrapped.ecn, &out[..7]), (7..out.len(), Ecn::Ect1, &[0xee; 7][..]));
+        let data: Vec<_> = (0..total).map(|at| at as u8).collect();
+        let written: Vec<_> = wrapped.datagrams(&out).collect();
+        assert_eq!(written.iter().map(|it| it.len()).collect::<Vec<_>>(), sizes);
+        let mut parts = data.chunks(segment);
+        for datagram in written {
+            assert_eq!(datagram, channel_data(number, parts.next().unwrap_or_default()));
+        }
+    }
+}
+
+#[test]
+fn a_run_of_indications_is_one_of_transactions() {
+    let mut lab = Lab::allocated(quiet_nat);
+    let mut out = Vec::new();
+    let wrapped = wrap_run(&mut lab, 250, 50, &mut out);
+    assert_eq!(wrapped.segment, 20 + 12 + 4 + 52, "a padded run");
+    let mut seen = Vec::new();
+    for (index, datagram) in wrapped.datagrams(&out).enumerate() {
+        let message = Message::parse(datagram).unwrap();
+        assert_eq!((message.class(), message.method()), (Class::Indication, Method::SEND));
+        assert_eq!(message.get_xor_address(Attribute::XOR_PEER_ADDRESS), Ok(Some(at(PEER))));
+        let data: Vec<_> = (0..50).map(|at| (50 * index + at) as u8).collect();
+        assert_eq!(message.get(Attribute::DATA), Some(&data[..]));
+        assert!(!seen.contains(&message.transaction()), "{index}");
+        seen.push(message.transaction());
+    }
+    assert_eq!(seen.len(), 5);
+}
+
+#[test]
+fn a_run_on_a_stream_is_its_next_bytes() {
+    let mut lab = Lab::allocated(|config| {
+        stream(config);
+        config.channel_after = 0;
+    });
+    let number = lab.channel(PEER);
+    let mut out = Vec::new();
+    let wrapped = wrap_run(&mut lab, 12, 5, &mut out);
+    let part = |data: &[u8], padding| [channel_data(number, data), vec![0; padding]].concat();
+    let expected = [part(&[0, 1, 2, 3, 4], 3), part(&[5, 6, 7, 8, 9], 3), part(&[10, 11], 2)].concat();
+    assert_eq!((wrapped.bytes(&out), wrapped.segment), (&expected[..], expected.len()));
+}
+
+#[test]
+fn a_run_that_can_not_be_sent_is_left_alone() {
+    let mut lab = Lab::new();
+    let mut out = b"one two".to_vec();
+    let run = Transmit { flow: FLOW, local: at(LOCAL), remote: at(PEER), range: 0..7, segment: 4, ecn: Ecn::NotEct };
+    assert_eq!(lab.client.wrap_run(run, lab.now, &mut out), Err(Error::NoAllocation));
+    assert_eq!(out, b"one two");
 }
 
 #[test]
