@@ -90,7 +90,7 @@ attributes! {
     ICE_CONTROLLED = 0x8029;
     /// RFC 8445 §7.1.3.
     ICE_CONTROLLING = 0x802a;
-    /// RFC 8016 §3.1.
+    /// RFC 8016 §3.3.
     MOBILITY_TICKET = 0x8030;
     /// draft-thatcher-ice-renomination, as clients send it.
     NOMINATION = 0xc001;

@@ -87,7 +87,7 @@ impl Server {
         })
     }
 
-    /// RFC 8489 §3: tells a client its address.
+    /// RFC 8489 §12: tells a client its address.
     pub(crate) fn binding(&mut self, request: &Request<'_>, now: Instant) -> Result<(), DropReason> {
         let unknown = request.message.unknown(is_known);
         self.check_flood(request, now)?;

@@ -148,7 +148,7 @@ impl Client {
         let purpose = self.transactions.remove(index).purpose;
         let is_mismatch = code == ErrorCode::ALLOCATION_MISMATCH;
         match purpose {
-            // RFC 8656 §8.4: what is not there is released.
+            // RFC 8656 §8.3: what is not there is released.
             Purpose::Release => self.end(Event::Closed),
             Purpose::Migrate => self.tell(Event::MigrationFailed),
             Purpose::Allocate => self.fail(Failure::Refused(code)),
