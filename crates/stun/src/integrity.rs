@@ -114,13 +114,11 @@ fn hash<D: Digest>(parts: &[&[u8]]) -> sha2::digest::Output<D> {
 
 /// Whether `stated` is the integrity of what comes before it, in constant time.
 pub(crate) fn verify(key: &Key<'_>, algorithm: Algorithm, before: &[u8], stated: &[u8]) -> bool {
-    let covered = stated.len() + 4;
-    match (algorithm, stated.len()) {
-        (Algorithm::Sha1, 20) => mac::<Hmac<Sha1>>(key, before, covered).verify_slice(stated).is_ok(),
-        (Algorithm::Sha256, 16..=32) if stated.len().is_multiple_of(4) => {
-            mac::<Hmac<Sha256>>(key, before, covered).verify_truncated_left(stated).is_ok()
-        }
-        _ => false,
+    // RFC 8489 §14.6: all 32 bytes, unless the usage allows fewer; neither TURN nor ICE does.
+    let covered = algorithm.len() + 4;
+    match algorithm {
+        Algorithm::Sha1 => mac::<Hmac<Sha1>>(key, before, covered).verify_slice(stated).is_ok(),
+        Algorithm::Sha256 => mac::<Hmac<Sha256>>(key, before, covered).verify_slice(stated).is_ok(),
     }
 }
 

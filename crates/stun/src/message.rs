@@ -269,8 +269,8 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Whether it has the integrity of this algorithm, made with this key; compared in constant time. SHA-256 may be cut to
-    /// 16 bytes or more (RFC 8489 §14.6).
+    /// Whether it has the integrity of this algorithm, made with this key; compared in constant time. One of SHA-256 that is
+    /// cut proves nothing: no usage of STUN allows it (RFC 8489 §14.6).
     #[must_use]
     pub fn is_signed_with(&self, key: &Key<'_>, algorithm: Algorithm) -> bool {
         let at = match algorithm {
