@@ -205,6 +205,31 @@ fn each_form_of_integrity_is_answered_in_kind() {
     }
 }
 
+// RFC 8489 §14.5: behind the shorter one the longer one may stand, and then it is what proves the request.
+#[test]
+fn of_two_integrities_the_longer_one_counts() {
+    for (sha1_is_right, sha256_is_right, code) in [(true, true, 0), (false, true, 0), (true, false, 401)] {
+        let mut lab = Lab::new();
+        let mut client = Client::challenged(&mut lab, CLIENT);
+        client.mac = Algorithm::Sha256;
+        let mut bytes = Vec::new();
+        let class = plenary_stun::Class::Request;
+        let mut writer = plenary_stun::Writer::new(class, Method::ALLOCATE, client.next_transaction(), &mut bytes);
+        for (kind, value) in [
+            (Attribute::REQUESTED_TRANSPORT, &UDP.to_vec()),
+            (Attribute::USERNAME, &client.username),
+            (Attribute::REALM, &client.realm),
+            (Attribute::NONCE, &client.nonce),
+        ] {
+            writer.attribute(kind, &[value]);
+        }
+        let (right, wrong) = (client.key(), plenary_stun::Key::short_term(b"wrong"));
+        writer.integrity(if sha1_is_right { &right } else { &wrong }, Algorithm::Sha1);
+        writer.integrity(if sha256_is_right { &right } else { &wrong }, Algorithm::Sha256);
+        assert_eq!(client.exchange(&mut lab, &bytes).code(), code, "{sha1_is_right} {sha256_is_right}");
+    }
+}
+
 // RFC 8489 §9.2.1: what was told of the algorithms comes back as it was, or somebody in between has changed it.
 #[test]
 fn a_bid_down_is_a_400() {

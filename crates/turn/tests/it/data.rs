@@ -485,3 +485,23 @@ fn what_routers_say_is_told_to_who_may_hear_it() {
     let unknown = Icmp { flow: LISTENER, ..unreachable };
     assert_eq!(tell(&mut lab, unknown), dropped(DropReason::UnknownFlow));
 }
+
+#[test]
+fn what_routers_say_of_ipv6_is_told_too() {
+    let mut lab = Lab::new();
+    let mut client = Client::challenged(&mut lab, CLIENT);
+    let family = (Attribute::REQUESTED_ADDRESS_FAMILY, vec![2, 0, 0, 0]);
+    let relayed = client.allocate_with(&mut lab, &[family]).address(Attribute::XOR_RELAYED_ADDRESS).unwrap();
+    client.permit(&mut lab, &["[2600::9]:1"]);
+    let peer = at("[2600::9]:7");
+    let too_big = Icmp { flow: lab.sockets[&relayed], peer, kind: 2, code: 0, data: 1280_u32.to_be_bytes() };
+    for kind in 0..=255 {
+        let took = Took::from(lab.server.handle_icmp(Icmp { kind, ..too_big }, lab.now));
+        lab.drain();
+        assert_eq!(took, if (1..=3).contains(&kind) { Took::Consumed } else { dropped(DropReason::Icmp) }, "{kind}");
+    }
+    assert_eq!(lab.answers.len(), 3);
+    let message = Message::parse(&lab.answers[1].1).unwrap();
+    assert_eq!(message.get_xor_address(Attribute::XOR_PEER_ADDRESS), Ok(Some(peer)));
+    assert_eq!(message.get(Attribute::ICMP), Some(&[0, 0, 2 << 1, 0, 0, 0, 5, 0][..]));
+}

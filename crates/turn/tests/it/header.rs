@@ -144,6 +144,38 @@ fn unknown_attributes_are_named_if_they_must_be_understood() {
 }
 
 #[test]
+fn attributes_of_no_bytes_or_of_many_are_refused_or_ignored() {
+    for (attribute, code) in [
+        (Attribute::LIFETIME, 400),
+        (Attribute::EVEN_PORT, 400),
+        (Attribute::RESERVATION_TOKEN, 400),
+        (Attribute::REQUESTED_ADDRESS_FAMILY, 400),
+        (Attribute::ADDITIONAL_ADDRESS_FAMILY, 400),
+        (Attribute::PASSWORD_ALGORITHM, 400),
+        (Attribute::PASSWORD_ALGORITHMS, 400),
+        (Attribute::SOFTWARE, 0),
+        (Attribute::CHANNEL_NUMBER, 0), // it has no place in an Allocate
+        (Attribute::XOR_PEER_ADDRESS, 0),
+        (Attribute::DATA, 0),
+    ] {
+        for length in [0, 128, 763, 2000] {
+            let mut lab = Lab::new();
+            let mut client = Client::challenged(&mut lab, CLIENT);
+            let answer = client.allocate_with(&mut lab, &[(attribute, vec![b'x'; length])]);
+            assert_eq!(answer.code(), code, "{attribute:?} of {length} bytes");
+        }
+    }
+    let mut lab = Lab::new();
+    let mut client = Client::challenged(&mut lab, CLIENT);
+    for length in [0, 128, 763] {
+        client.realm = vec![b'x'; length];
+        assert_eq!(client.allocate_with(&mut lab, &[]).code(), 401, "a realm of {length} bytes");
+    }
+    (client.realm, client.username) = (b"turn".to_vec(), Vec::new());
+    assert_eq!(client.allocate_with(&mut lab, &[]).code(), 400, "a name of 0 bytes");
+}
+
+#[test]
 fn of_attributes_that_come_twice_the_first_counts() {
     let mut lab = Lab::new();
     let mut client = Client::challenged(&mut lab, CLIENT);

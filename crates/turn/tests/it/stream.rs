@@ -68,6 +68,23 @@ fn a_thousand_messages_in_one_segment() {
     assert!(took.iter().all(|took| matches!(took, Took::Relay(_))));
 }
 
+// RFC 8656 §12.5: there is no way to know where the next message begins.
+#[test]
+fn channel_data_without_padding_takes_it_from_what_follows_and_the_connection_ends() {
+    let mut lab = Lab::new();
+    let (mut client, flow, _) = relayed(&mut lab);
+    let refresh = client.signed(Method::REFRESH, &[]);
+    let whole = channel_data(0x4001, b"12345");
+    assert_eq!(lab.stream(flow, &whole), (0, vec![]), "it waits for three bytes more");
+    let all = [whole, refresh].concat();
+    let (used, took) = lab.stream(flow, &all);
+    assert_eq!((used, took.len()), (all.len(), 2));
+    assert_eq!(took[0].clone().relay().bytes, b"12345");
+    assert_eq!(took[1], Took::Dropped(DropReason::NotTurn));
+    assert_eq!(lab.closed().last(), Some(&flow));
+    assert_eq!((lab.server.allocations(), lab.answers.len()), (0, 0));
+}
+
 #[test]
 fn what_is_no_turn_ends_the_connection() {
     for (bytes, reason) in [
