@@ -45,6 +45,9 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     for address in relay.listeners_tls() {
         println!("turns:{address}?transport=tcp");
     }
+    for address in relay.listeners_dtls() {
+        println!("turns:{address}?transport=udp");
+    }
     if let Some(listener) = metrics {
         println!("http://{}/metrics", listener.local_addr()?);
         tokio::spawn(serve_metrics(listener, Arc::clone(&relay)));

@@ -15,7 +15,7 @@ pub(crate) struct Options {
     /// Where clients come in, by UDP and TCP; may be repeated. With port 0 it is a free one
     #[arg(long, default_value = "127.0.0.1:3478")]
     listen: Vec<SocketAddr>,
-    /// Where clients come in by TLS; may be repeated
+    /// Where clients come in by TLS, and by DTLS if the key is ECDSA; may be repeated
     #[arg(long, requires = "certificate")]
     listen_tls: Vec<SocketAddr>,
     /// The server's certificate and those that it is signed by, in PEM

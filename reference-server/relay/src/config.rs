@@ -14,7 +14,7 @@ pub struct Config {
     /// Where clients come in, by UDP and by TCP. With port 0 each is given a free one, the same for both. At least one, or one
     /// of the next.
     pub listen: Vec<SocketAddr>,
-    /// Where clients come in by TLS.
+    /// Where clients come in by TLS, and by DTLS if the identity [speaks it](Identity::speaks_dtls).
     pub listen_tls: Vec<SocketAddr>,
     /// Who the relay is to these.
     pub identity: Option<Identity>,

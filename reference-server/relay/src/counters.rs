@@ -28,13 +28,14 @@ const FIGURES: [(&str, &str, &str); FIGURES_COUNT] = [
     ("nowhere_datagrams_total", "counter", "Datagrams to an address of this host where no relay is"),
     ("receive_errors_total", "counter", "Receptions that failed, and what port 0 has sent"),
     ("accept_errors_total", "counter", "Connections that could not be taken"),
-    ("tls_errors_total", "counter", "Connections that ended because TLS could not be spoken"),
+    ("tls_errors_total", "counter", "Connections and associations that ended because TLS or DTLS could not be spoken"),
+    ("dtls_dropped_total", "counter", "Datagrams of which DTLS could make nothing"),
     ("bind_errors_total", "counter", "Sockets of relays that could not be bound"),
     ("saturation", "gauge", "The largest share of time, ports and allocations that is in use, in thousandths"),
     ("admits", "gauge", "Whether new allocations are made"),
 ];
 
-const FIGURES_COUNT: usize = 19;
+const FIGURES_COUNT: usize = 20;
 
 /// Figures of one thread.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ pub(crate) struct Events {
     pub(crate) receive_errors: u64,
     pub(crate) accept_errors: u64,
     pub(crate) tls_errors: u64,
+    pub(crate) dtls_dropped: u64,
     pub(crate) bind_errors: u64,
     pub(crate) saturation: u64,
     pub(crate) admits: bool,
@@ -86,6 +88,7 @@ impl Counters {
             events.receive_errors,
             events.accept_errors,
             events.tls_errors,
+            events.dtls_dropped,
             events.bind_errors,
             events.saturation,
             events.admits.into(),

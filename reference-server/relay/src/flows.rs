@@ -4,6 +4,7 @@ use std::net::TcpListener;
 
 use plenary_wire::FlowId;
 
+use crate::associations::Client;
 use crate::connection::Connection;
 use crate::identity::Identity;
 use crate::udp::Udp;
@@ -23,6 +24,8 @@ pub(crate) enum Flow {
     Peers(TcpListener),
     /// Of a client, or of a peer.
     Connection(Box<Connection>),
+    /// Of a client by DTLS: it has the socket of its listener.
+    Association(Box<Client>),
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +76,13 @@ impl Flows {
     pub(crate) fn connection(&mut self, flow: FlowId) -> Option<&mut Connection> {
         match self.get_mut(flow) {
             Some(Flow::Connection(connection)) => Some(connection),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn association(&mut self, flow: FlowId) -> Option<&mut Client> {
+        match self.get_mut(flow) {
+            Some(Flow::Association(client)) => Some(client),
             _ => None,
         }
     }

@@ -6,14 +6,17 @@ use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, ServerConfig, UnbufferedServerConnection};
 
+use crate::dtls::Certificate;
+
 /// RFC 7443 §3: what a client that offers protocols must have among them.
 const PROTOCOL: &[u8] = b"stun.turn";
 
-/// Who a relay is to clients that come by TLS: a certificate with its chain, and its key. Cheap to clone; `Debug` shows
-/// nothing of the key.
+/// Who a relay is to clients that come by TLS and DTLS: a certificate with its chain, and its key. Cheap to clone; `Debug`
+/// shows nothing of the key.
 #[derive(Clone)]
 pub struct Identity {
     config: Arc<ServerConfig>,
+    dtls: Option<Certificate>,
 }
 
 /// Why an identity is none.
@@ -54,6 +57,7 @@ impl Identity {
             PemError::NoItemsFound => IdentityError::NoKey,
             _ => IdentityError::Key,
         })?;
+        let dtls = Certificate::new(&chain[0], key.secret_der());
         let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
         let builder = builder.with_safe_default_protocol_versions().expect("the provider has suites of both versions");
         let config = builder.with_no_client_auth().with_single_cert(chain, key);
@@ -66,7 +70,17 @@ impl Identity {
         // A connection lasts as long as its allocation: nothing is kept for who might come again.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(config), dtls })
+    }
+
+    /// Whether there is DTLS with it: that takes an ECDSA key on P-256 or P-384. Of the chain it sends the first certificate.
+    #[must_use]
+    pub const fn speaks_dtls(&self) -> bool {
+        self.dtls.is_some()
+    }
+
+    pub(crate) const fn dtls(&self) -> Option<&Certificate> {
+        self.dtls.as_ref()
     }
 
     /// What a connection begins with.
@@ -91,7 +105,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// A certificate for `localhost` and its key, both in DER.
-    fn made() -> (Vec<u8>, Vec<u8>) {
+    pub(crate) fn made() -> (Vec<u8>, Vec<u8>) {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
         (certificate.der().to_vec(), key.serialize_der())

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod associations;
 mod buffers;
 mod chance;
 mod config;
 mod connection;
 mod counters;
+mod dtls;
 mod flows;
 mod icmp;
 mod identity;

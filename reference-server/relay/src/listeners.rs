@@ -55,8 +55,12 @@ fn listener(mut address: SocketAddr, identity: Option<&Identity>, threads: usize
         bind(&udp::open(address, kind, false)?, &address)?;
     }
     let mut sockets = Vec::new();
+    let kind = match identity {
+        None => Some(Kind::Listener),
+        Some(identity) => identity.speaks_dtls().then_some(Kind::SealedListener),
+    };
     for _ in 0..threads {
-        let datagrams = if identity.is_none() { Some(Udp::bind(address, Kind::Listener)?) } else { None };
+        let datagrams = kind.map(|kind| Udp::bind(address, kind)).transpose()?;
         address = datagrams.as_ref().map_or(address, |udp| udp.local);
         let clients = clients(address)?;
         address = clients.local_addr()?;

@@ -32,6 +32,11 @@ impl<'a> Message<'a> {
         Self { to: transmit.remote, ecn: transmit.ecn, dont_fragment: false, parts }
     }
 
+    /// What is encrypted goes to a client.
+    pub(crate) fn sealed(to: SocketAddr, ecn: Ecn, bytes: &'a [u8]) -> Self {
+        Self { to, ecn, dont_fragment: false, parts: [bytes, &[], &[]] }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.parts.iter().map(|part| part.len()).sum()
     }

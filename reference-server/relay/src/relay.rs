@@ -9,11 +9,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use plenary_turn::{Admission, Server};
 use plenary_wire::FlowId;
 
+use crate::associations::Host;
 use crate::buffers::Buffers;
 use crate::chance::draw;
 use crate::config::{Config, StartError};
 use crate::counters::{self, Counters, Events};
+use crate::dtls::{Cookies, Outcome};
 use crate::flows::Flow;
+use crate::identity::Identity;
 use crate::listeners::{self, Listener, Sockets};
 use crate::load::Load;
 use crate::own::Own;
@@ -30,6 +33,7 @@ pub struct Relay {
     threads: Vec<Thread>,
     listeners: Vec<SocketAddr>,
     listeners_tls: Vec<SocketAddr>,
+    speaks_dtls: bool,
 }
 
 #[derive(Debug)]
@@ -71,7 +75,9 @@ impl Relay {
             let shares = Shares { index, threads, bound: bound.clone() };
             Thread::start(&config, &shares, sockets)
         });
-        Ok(Self { threads: threads.collect::<Result<_, _>>()?, listeners: told_plain, listeners_tls: told_secure })
+        let (threads, speaks_dtls) =
+            (threads.collect::<Result<_, _>>()?, config.identity.as_ref().is_some_and(Identity::speaks_dtls));
+        Ok(Self { threads, listeners: told_plain, listeners_tls: told_secure, speaks_dtls })
     }
 
     /// Where clients come in by UDP and by TCP, as they are told.
@@ -84,6 +90,12 @@ impl Relay {
     #[must_use]
     pub fn listeners_tls(&self) -> &[SocketAddr] {
         &self.listeners_tls
+    }
+
+    /// Where clients come in by DTLS: the same, or nowhere.
+    #[must_use]
+    pub fn listeners_dtls(&self) -> &[SocketAddr] {
+        if self.speaks_dtls { &self.listeners_tls } else { &[] }
     }
 
     /// Whether new allocations are made, as long as the threads are not too busy for them. They are at first.
@@ -233,7 +245,9 @@ fn worker(config: &Config, shares: &Shares, sockets: Vec<Sockets>) -> Result<(Wo
         if let Some(datagrams) = datagrams {
             let local = datagrams.local;
             let flow = add(&mut ways, Flow::Datagrams(datagrams))?;
-            server.listen(flow, local).map_err(io::Error::other)?;
+            if identity.is_none() {
+                server.listen(flow, local).map_err(io::Error::other)?;
+            }
         }
         add(&mut ways, Flow::Clients(clients, identity))?;
     }
@@ -242,6 +256,10 @@ fn worker(config: &Config, shares: &Shares, sockets: Vec<Sockets>) -> Result<(Wo
         Ok(Place { address, ports })
     };
     let places = relays.into_iter().map(place).collect::<io::Result<_>>()?;
+    let host = match config.identity.as_ref().and_then(Identity::dtls) {
+        Some(certificate) => Some(Host { cookies: Cookies::new(&draw()?, now), certificate: certificate.clone() }),
+        None => None,
+    };
     let (commands, waiting) = channel();
     let worker = Worker {
         server,
@@ -258,6 +276,8 @@ fn worker(config: &Config, shares: &Shares, sockets: Vec<Sockets>) -> Result<(Wo
         answers: Vec::new(),
         out: Vec::new(),
         openings: BTreeMap::new(),
+        host,
+        outcome: Outcome::default(),
         accept_at: None,
         is_stopped: false,
     };
@@ -268,7 +288,9 @@ fn worker(config: &Config, shares: &Shares, sockets: Vec<Sockets>) -> Result<(Wo
 #[cfg(test)]
 pub(crate) fn lone_worker(mut config: Config) -> Worker {
     fill_in(&mut config, 1).unwrap();
-    let sockets = listeners::open(&config.listen, None, 1).unwrap().remove(0).sockets;
+    let plain = listeners::open(&config.listen, None, 1).unwrap();
+    let secure = listeners::open(&config.listen_tls, config.identity.as_ref(), 1).unwrap();
+    let sockets = plain.into_iter().chain(secure).flat_map(|listener| listener.sockets).collect();
     let bound = config.relays.iter().map(|_| Bound::default()).collect();
     worker(&config, &Shares { index: 0, threads: 1, bound }, sockets).unwrap().0
 }

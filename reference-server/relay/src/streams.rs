@@ -259,7 +259,7 @@ impl Worker {
         self.ended(flow, now);
     }
 
-    fn ended(&mut self, flow: FlowId, now: Instant) {
+    pub(crate) fn ended(&mut self, flow: FlowId, now: Instant) {
         self.server.handle_closed(flow);
         self.ways.close(flow);
         self.drain(now);

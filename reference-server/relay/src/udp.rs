@@ -28,19 +28,21 @@ pub(crate) struct Udp {
 pub(crate) enum Kind {
     /// Clients come in by it. Each thread has one at the same address.
     Listener,
+    /// Clients come in by it, by DTLS. Likewise.
+    SealedListener,
     /// It belongs to an allocation, or is reserved for one.
     Relay,
 }
 
 impl Udp {
     pub(crate) fn bind(address: SocketAddr, kind: Kind) -> io::Result<Self> {
-        let socket = open(address, SocketType::DGRAM, kind == Kind::Listener)?;
+        let socket = open(address, SocketType::DGRAM, kind != Kind::Relay)?;
         bind(&socket, &address)?;
         let socket = UdpSocket::from(socket);
         let state = UdpSocketState::new((&socket).into())?;
         // What nobody reads here costs time for each datagram, and leaves no room for the ECN of a run.
         setsockopt(&socket, sockopt::ReceiveTimestampns, &false)?;
-        let bytes = if kind == Kind::Listener { LISTENER_BYTES } else { RELAY_BYTES };
+        let bytes = if kind == Kind::Relay { RELAY_BYTES } else { LISTENER_BYTES };
         state.set_recv_buffer_size((&socket).into(), bytes)?;
         state.set_send_buffer_size((&socket).into(), bytes)?;
         let local = socket.local_addr()?;

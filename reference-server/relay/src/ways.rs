@@ -6,7 +6,9 @@ use arrayvec::ArrayVec;
 use plenary_turn::Relay;
 use plenary_wire::{FlowId, Transmit};
 
+use crate::associations::Associations;
 use crate::connection::{Connection, Role};
+use crate::dtls::Outcome;
 use crate::flows::{Flow, Flows};
 use crate::message::Message;
 use crate::own::Own;
@@ -29,10 +31,12 @@ pub(crate) struct Ways {
     pub(crate) flows: Flows,
     pub(crate) poller: Poller,
     own: Own,
-    sender: Sender,
+    pub(crate) sender: Sender,
+    pub(crate) associations: Associations,
+    pub(crate) outcome: Outcome,
     /// Bytes that connections hold.
     unread: usize,
-    scratch: Scratch,
+    pub(crate) scratch: Scratch,
     pub(crate) tally: Tally,
 }
 
@@ -53,6 +57,8 @@ impl Ways {
             poller,
             own,
             sender: Sender::default(),
+            associations: Associations::default(),
+            outcome: Outcome::default(),
             unread: 0,
             scratch: Scratch::default(),
             tally: Tally::default(),
@@ -111,6 +117,7 @@ impl Ways {
                 self.unread = self.unread - before + connection.unread();
                 self.watch(flow);
             }
+            Some(Flow::Association(_)) => self.seal(flow, messages),
             // It was closed meanwhile.
             _ => {}
         }
@@ -169,14 +176,20 @@ impl Ways {
         }
     }
 
-    /// Closes a socket.
+    /// Closes a socket, and hands it back if it is none of a client.
     pub(crate) fn close(&mut self, flow: FlowId) -> Option<Flow> {
-        let mut closed = self.flows.remove(flow);
-        if let Some(Flow::Connection(connection)) = &mut closed {
-            self.unread -= connection.unread();
-            connection.close(&mut self.scratch);
+        match self.flows.remove(flow) {
+            Some(Flow::Connection(mut connection)) => {
+                self.unread -= connection.unread();
+                connection.close(&mut self.scratch);
+                None
+            }
+            Some(Flow::Association(client)) => {
+                self.part(*client, flow);
+                None
+            }
+            closed => closed,
         }
-        closed
     }
 
     /// Adds a socket; `None` if there is no room for it.
@@ -186,6 +199,7 @@ impl Ways {
             Flow::Datagrams(udp) => self.poller.add(udp, id, Interest::READS),
             Flow::Clients(listener, _) | Flow::Peers(listener) => self.poller.add(listener, id, Interest::READS),
             Flow::Connection(connection) => self.poller.add(&**connection, id, connection.interest()),
+            Flow::Association(_) => Ok(()),
         };
         if watched.is_err() {
             self.flows.remove(id);

@@ -10,8 +10,10 @@ use plenary_turn::{Admission, Handled, Icmp, RequestId, Server};
 use plenary_wire::{Datagram, Ecn, FlowId, Limit, Transmit};
 use quinn_udp::{BATCH_SIZE, RecvMeta};
 
+use crate::associations::Host;
 use crate::buffers::Buffers;
 use crate::counters::{Counters, Events};
+use crate::dtls::Outcome;
 use crate::flows::Flow;
 use crate::icmp;
 use crate::load::Load;
@@ -57,6 +59,9 @@ pub(crate) struct Worker {
     pub(crate) out: Vec<u8>,
     /// Connections that are being opened to peers.
     pub(crate) openings: BTreeMap<RequestId, FlowId>,
+    /// What clients by DTLS are welcomed with, if any are.
+    pub(crate) host: Option<Host>,
+    pub(crate) outcome: Outcome,
     /// When connections are accepted again, after the system had no room for one.
     pub(crate) accept_at: Option<Instant>,
     pub(crate) is_stopped: bool,
@@ -78,7 +83,10 @@ impl Worker {
             if self.load.add(now.saturating_duration_since(awake_since), now) {
                 self.look_at_load();
             }
-            let until = [self.server.poll_timeout(), self.accept_at].into_iter().flatten().min();
+            let until = [self.server.poll_timeout(), self.accept_at, self.ways.associations.next_due()]
+                .into_iter()
+                .flatten()
+                .min();
             // Once a second the load is looked at.
             let timeout = until.map_or(Duration::from_secs(1), |until| until.saturating_duration_since(now));
             let waited = self.ways.poller.wait(Some(timeout.min(Duration::from_secs(1))), &mut ready);
@@ -93,6 +101,7 @@ impl Worker {
         self.act();
         self.server.handle_timeout(now);
         self.accept_again(now);
+        self.help_on(now);
         let mut datagrams = ArrayVec::<FlowId, READY_MAX>::new();
         for one in ready {
             match self.ways.flows.get(one.flow) {
@@ -109,7 +118,7 @@ impl Worker {
                 Some(Flow::Clients(..)) => self.accept(one.flow, now),
                 Some(Flow::Peers(_)) => self.accept_peers(one.flow, now),
                 Some(Flow::Connection(_)) => self.connection_is_ready(*one, now),
-                None => {}
+                Some(Flow::Association(_)) | None => {}
             }
         }
         self.receive(&datagrams, now);
@@ -128,7 +137,7 @@ impl Worker {
                 && let Some(flow) = rest.next()
             {
                 let Some(udp) = self.ways.flows.udp(*flow) else { continue };
-                let most = if udp.kind == Kind::Listener { BATCH_SIZE } else { RELAY_MESSAGES };
+                let most = if udp.kind == Kind::Relay { RELAY_MESSAGES } else { BATCH_SIZE };
                 let received = udp.receive(free.iter_mut().take(most), metas);
                 let count = received.unwrap_or_else(|_| {
                     // Of some datagram that was sent: it passes.
@@ -168,7 +177,9 @@ impl Worker {
             let datagram;
             (datagram, rest) = rest.split_at_mut(stride.min(rest.len()));
             let datagram = Datagram { flow, local, remote, ecn, bytes: datagram };
-            if let Handled::Relay(relay) = self.server.handle_datagram(datagram, now) {
+            if kind == Kind::SealedListener {
+                self.take_sealed(datagram, now);
+            } else if let Handled::Relay(relay) = self.server.handle_datagram(datagram, now) {
                 if batch.is_full() {
                     self.ways.relay(batch);
                 }
@@ -232,4 +243,4 @@ impl Worker {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -76,9 +76,7 @@ impl Lab {
     }
 
     fn take_a_turn(&mut self) {
-        let mut ready = ArrayVec::new();
-        self.worker.ways.poller.wait(Some(Duration::from_millis(10)), &mut ready).unwrap();
-        self.worker.turn(&ready, Instant::now());
+        take_a_turn(&mut self.worker);
     }
 
     /// How often memory is allocated when so many datagrams come at once and go on.
@@ -103,6 +101,12 @@ impl Lab {
         assert_eq!(self.worker.ways.tally.sent.datagrams - before, datagrams as u64, "all leave in one turn");
         allocations
     }
+}
+
+pub(crate) fn take_a_turn(worker: &mut Worker) {
+    let mut ready = ArrayVec::new();
+    worker.ways.poller.wait(Some(Duration::from_millis(10)), &mut ready).unwrap();
+    worker.turn(&ready, Instant::now());
 }
 
 #[test]

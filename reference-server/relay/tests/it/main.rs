@@ -2,6 +2,7 @@
 
 mod client;
 mod data;
+mod dtls;
 mod icmp;
 mod joined;
 mod limits;
