@@ -137,6 +137,9 @@ pub(crate) struct Bucket {
     used: u64,
 }
 
+/// The headers of IPv4 and UDP: datagrams without anything in them are not free.
+const HEADERS: u64 = 28;
+
 impl Bucket {
     pub(crate) const fn new(now: Instant) -> Self {
         Self { at: now, used: 0 }
@@ -148,7 +151,7 @@ impl Bucket {
             self.used = self.used.saturating_sub(regained);
             self.at = now;
         }
-        let used = self.used.saturating_add(bytes as u64);
+        let used = self.used.saturating_add(bytes as u64 + HEADERS);
         let allowed = used <= rate.as_bps() / 8;
         if allowed {
             self.used = used;

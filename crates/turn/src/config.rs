@@ -83,9 +83,10 @@ pub struct Config {
     pub flows_max: u32,
     /// Connections of clients from one address. 1,000 by default, as for allocations.
     pub connections_per_address_max: u32,
-    /// What one allocation may relay in each direction, with bursts of one second. No limit by default.
+    /// What one allocation may relay in each direction, with bursts of one second; each datagram counts with the 28 bytes of
+    /// its headers. No limit by default.
     pub allocation_bitrate: Option<Bitrate>,
-    /// What all allocations may relay, both directions together, with bursts of one second. No limit by default.
+    /// What all allocations may relay, both directions together, likewise. No limit by default.
     pub total_bitrate: Option<Bitrate>,
     /// Answers per second, and at once, to unauthenticated requests from one network (/24, /56): a spoofed source shall
     /// not be flooded through us. Up to 60,000; 200 by default. The table has 4,096 places for all networks (48 kB).

@@ -409,12 +409,13 @@ fn an_address_that_clients_come_in_by_is_the_servers() {
 #[test]
 fn an_allocation_has_its_bandwidth_each_way_and_all_have_theirs() {
     let rate = Bitrate::from_bps(80_000); // 10 kB a second
+    // With 28 bytes of headers: 10 of them.
     let count = |lab: &mut Lab, client: &Client, relayed| {
         let mut passed = (0, 0);
         for _ in 0..20 {
             passed.0 +=
-                usize::from(matches!(lab.send(client.address, &channel_data(0x4001, &[0; 1000])), Took::Relay(_)));
-            passed.1 += usize::from(matches!(lab.send_to_relay(relayed, PEER, &[0; 1000]), Took::Relay(_)));
+                usize::from(matches!(lab.send(client.address, &channel_data(0x4001, &[0; 972])), Took::Relay(_)));
+            passed.1 += usize::from(matches!(lab.send_to_relay(relayed, PEER, &[0; 972]), Took::Relay(_)));
         }
         passed
     };
@@ -423,6 +424,10 @@ fn an_allocation_has_its_bandwidth_each_way_and_all_have_theirs() {
     client.bind(&mut lab, 0x4001, PEER);
     assert_eq!(count(&mut lab, &client, relayed), (10, 10));
     assert_eq!(lab.server.dropped(DropReason::Bandwidth), 20);
+    lab.pass(1);
+    // Those without anything in them are not free.
+    let empty = (0..500).filter(|_| matches!(lab.send(client.address, &channel_data(0x4001, b"")), Took::Relay(_)));
+    assert_eq!(empty.count(), 10_000 / 28);
     lab.pass(1);
     assert_eq!(count(&mut lab, &client, relayed), (10, 10));
     let mut lab = Lab::with(|config| config.total_bitrate = Some(rate));
