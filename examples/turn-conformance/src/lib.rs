@@ -11,6 +11,7 @@ mod probe;
 mod probes;
 mod report;
 mod run;
+mod secure;
 mod target;
 mod want;
 

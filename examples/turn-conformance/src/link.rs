@@ -1,14 +1,15 @@
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
+use crate::secure::Stream;
 use crate::{Target, Transport};
 
 /// A client's socket.
 #[derive(Debug)]
 pub(crate) enum Link {
     Udp(UdpSocket),
-    Tcp { stream: TcpStream, buffer: Vec<u8>, is_closed: bool },
+    Tcp { stream: Stream, buffer: Vec<u8>, is_closed: bool },
 }
 
 #[derive(Debug)]
@@ -29,10 +30,13 @@ impl Link {
                 socket.connect(target.server)?;
                 Ok(Self::Udp(socket))
             }
-            Transport::Tcp => {
-                let stream = TcpStream::connect_timeout(&target.server, 3 * target.patience)?;
-                stream.set_nodelay(true)?;
-                stream.set_write_timeout(Some(3 * target.patience))?;
+            Transport::Tcp | Transport::Tls => {
+                let within = 3 * target.patience;
+                let socket = TcpStream::connect_timeout(&target.server, within)?;
+                socket.set_nodelay(true)?;
+                socket.set_write_timeout(Some(within))?;
+                let is_tls = transport == Transport::Tls;
+                let stream = if is_tls { Stream::tls(socket, within)? } else { Stream::Plain(socket) };
                 Ok(Self::Tcp { stream, buffer: Vec::new(), is_closed: false })
             }
         }
@@ -45,7 +49,7 @@ impl Link {
     pub(crate) fn local(&self) -> io::Result<SocketAddr> {
         match self {
             Self::Udp(socket) => socket.local_addr(),
-            Self::Tcp { stream, .. } => stream.local_addr(),
+            Self::Tcp { stream, .. } => stream.socket().local_addr(),
         }
     }
 
@@ -61,9 +65,9 @@ impl Link {
     }
 
     /// Says that nothing more will be sent.
-    pub(crate) fn finish(&self) {
+    pub(crate) fn finish(&mut self) {
         if let Self::Tcp { stream, .. } = self {
-            let _ = stream.shutdown(Shutdown::Write);
+            stream.finish();
         }
     }
 
@@ -106,7 +110,7 @@ impl Link {
                 socket.recv(chunk)
             }
             Self::Tcp { stream, .. } => {
-                stream.set_read_timeout(Some(within))?;
+                stream.socket().set_read_timeout(Some(within))?;
                 stream.read(chunk)
             }
         }

@@ -30,7 +30,7 @@ struct Options {
     other_username: Option<String>,
     #[arg(long, requires = "other_username")]
     other_password: Option<String>,
-    /// What clients speak, but in the families `stream` and `tcp`, which are about TCP
+    /// What clients speak, but in the families `stream` and `tcp`, which are about TCP or TLS
     #[arg(long, value_enum, default_value_t = Speaks::Udp)]
     transport: Speaks,
     /// The local address of peers: one that the server permits
@@ -61,6 +61,8 @@ struct Options {
 enum Speaks {
     Udp,
     Tcp,
+    /// Its certificate is not looked at
+    Tls,
 }
 
 fn main() -> ExitCode {
@@ -113,7 +115,11 @@ impl Options {
         let server = self.server.filter(|_| !self.list)?;
         Some(Target {
             server,
-            transport: if self.transport == Speaks::Udp { Transport::Udp } else { Transport::Tcp },
+            transport: match self.transport {
+                Speaks::Udp => Transport::Udp,
+                Speaks::Tcp => Transport::Tcp,
+                Speaks::Tls => Transport::Tls,
+            },
             username: self.username.clone(),
             password: self.password.clone(),
             realm: self.realm.clone(),

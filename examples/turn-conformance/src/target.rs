@@ -23,6 +23,12 @@ pub struct Target {
 }
 
 impl Target {
+    /// The same by a stream.
+    pub(crate) fn by_stream(&self) -> Self {
+        let transport = if self.transport == Transport::Tls { Transport::Tls } else { Transport::Tcp };
+        Self { transport, ..self.clone() }
+    }
+
     /// How long something that must not come is waited for, once the server has answered what was sent after it.
     pub(crate) fn grace(&self) -> Duration {
         self.patience / 5
@@ -36,4 +42,6 @@ pub enum Transport {
     Udp,
     /// Messages behind each other.
     Tcp,
+    /// The same in TLS, whoever the server is: its certificate is not looked at. RFC 7443's `stun.turn` is offered.
+    Tls,
 }

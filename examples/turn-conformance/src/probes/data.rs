@@ -110,7 +110,7 @@ fn sized(size: usize) -> Vec<Probe> {
         of("channel-out", OUT, "ChannelData", "the same at the peer", |target, data| {
             let mut scene = bound(target)?;
             let mut bytes = channel_data(0x4000, data.len() as u16, data);
-            if target.transport == Transport::Tcp {
+            if target.transport != Transport::Udp {
                 bytes.resize(bytes.len().next_multiple_of(4), 0);
             }
             scene.client.link.send(&bytes);

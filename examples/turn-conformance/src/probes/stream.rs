@@ -8,7 +8,7 @@ use crate::draft::{Draft, channel_data};
 use crate::outcome::{Stop, Verdict, ensure};
 use crate::peer::Peer;
 use crate::probe::{Rule, rule};
-use crate::{Probe, Target, Transport};
+use crate::{Probe, Target};
 
 const CUT: Rule = rule("RFC 8489 §6.2.2", "a message may come in any pieces of a stream");
 const MANY: Rule = rule("RFC 8489 §6.2.2", "messages may come together, and each is answered");
@@ -25,7 +25,7 @@ fn probe(
     script: impl Fn(Client<'_>, &Target) -> Verdict + Send + Sync + 'static,
 ) -> Probe {
     Probe::scripted(format!("stream.{}", id.into()), rule, input, expected, move |target| {
-        let target = Target { transport: Transport::Tcp, ..target.clone() };
+        let target = target.by_stream();
         let client = Client::fresh(&target).map_err(|stop| match stop {
             Stop::Setup(seen) => Stop::Skipped(format!("no TCP: {seen}")),
             other => other,

@@ -13,7 +13,7 @@ use crate::draft::{Draft, draw};
 use crate::outcome::{Stop, Verdict, ensure};
 use crate::probe::{Rule, rule};
 use crate::want::Want::{self, AnyError, Error};
-use crate::{Probe, Target, Transport};
+use crate::{Probe, Target};
 
 const ALLOCATE: Rule =
     rule("RFC 6062 §5.1", "a TCP allocation has no EVEN-PORT, DONT-FRAGMENT or RESERVATION-TOKEN: 400");
@@ -70,14 +70,14 @@ fn allocated(target: &Target) -> Result<Client<'_>, Stop> {
 /// A probe of a client with a TCP allocation.
 fn probe(name: &str, rule: Rule, input: &str, expected: impl ToString, script: fn(Client<'_>) -> Verdict) -> Probe {
     Probe::scripted(format!("tcp.{name}"), rule, input, expected, move |target| {
-        let target = Target { transport: Transport::Tcp, ..target.clone() };
+        let target = target.by_stream();
         script(allocated(&target)?)
     })
 }
 
 fn judged(name: &str, rule: Rule, input: &str, want: Want, make: fn(&Client<'_>) -> Draft) -> Probe {
     Probe::scripted(format!("tcp.{name}"), rule, input, want, move |target| {
-        let target = Target { transport: Transport::Tcp, ..target.clone() };
+        let target = target.by_stream();
         let mut client = allocated(&target)?;
         let bytes = client.sign(&make(&client));
         client.judge(&bytes, want)
@@ -179,7 +179,7 @@ fn allocations() -> Vec<Probe> {
         // DONT-FRAGMENT may be unknown to the server.
         let want = if value.is_empty() { Error(&[400, 420]) } else { Error(&[400]) };
         probes.push(Probe::scripted(format!("tcp.{name}"), ALLOCATE, input, want, move |target| {
-            let target = Target { transport: Transport::Tcp, ..target.clone() };
+            let target = target.by_stream();
             drop(allocated(&target)?);
             let mut client = Client::known(&target)?;
             let bytes = client.sign(&allocate().with(attribute, value));
@@ -242,7 +242,7 @@ fn connects() -> Vec<Probe> {
 fn binds() -> Vec<Probe> {
     let of = |name: &str, input: &str, id: fn(&[u8]) -> Vec<u8>| {
         Probe::scripted(format!("tcp.bind-{name}"), BIND, input, 400, move |target| {
-            let target = Target { transport: Transport::Tcp, ..target.clone() };
+            let target = target.by_stream();
             let mut client = allocated(&target)?;
             let (_peer, _, given) = connected(&mut client).map_err(Stop::before)?;
             let (_data, answer) = bound(&client, &connection_bind(&id(&given)))?;
@@ -288,7 +288,7 @@ fn joined_probe(
     script: fn(&mut TcpStream, Client<'_>, Client<'_>) -> Verdict,
 ) -> Probe {
     Probe::scripted(format!("tcp.{name}"), DATA, input, expected, move |target| {
-        let target = Target { transport: Transport::Tcp, ..target.clone() };
+        let target = target.by_stream();
         let mut client = allocated(&target)?;
         let (mut peer, _, id) = connected(&mut client)?;
         let (data, answer) = bound(&client, &connection_bind(&id))?;

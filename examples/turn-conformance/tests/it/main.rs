@@ -134,7 +134,7 @@ fn run_ours(transport: Transport) -> Vec<Row> {
         peer_bind: PEERS.into(),
         patience: Duration::from_millis(500),
         transport,
-        ..target(server.address)
+        ..target(if transport == Transport::Tls { server.tls } else { server.address })
     };
     run(&target, &all(), 6, Duration::from_secs(60))
 }
@@ -151,7 +151,16 @@ fn ours_passes_all() {
 
 #[test]
 fn ours_passes_all_over_tcp() {
-    let rows = run_ours(Transport::Tcp);
+    passes_all_by_streams(Transport::Tcp);
+}
+
+#[test]
+fn ours_passes_all_over_tls() {
+    passes_all_by_streams(Transport::Tls);
+}
+
+fn passes_all_by_streams(transport: Transport) {
+    let rows = run_ours(transport);
     let (bad, skipped) = outcome(&rows);
     assert!(bad.is_empty(), "{}", bad.join("\n"));
     let expected = [
