@@ -16,6 +16,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -23,6 +24,9 @@ use control::{Control, Limits};
 use media::Media;
 use options::Options;
 use turn::Turn;
+
+/// How often it is looked at whether all threads run.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
@@ -44,8 +48,10 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     println!("media at UDP {}", list(&media.told()));
     if let Some(turn) = &turn {
         println!("TURN at UDP and TCP {}", list(turn.relay().listeners()));
-        if !turn.relay().listeners_tls().is_empty() {
-            println!("TURN at TLS {}", list(turn.relay().listeners_tls()));
+        for (by, listeners) in [("TLS", turn.relay().listeners_tls()), ("DTLS", turn.relay().listeners_dtls())] {
+            if !listeners.is_empty() {
+                println!("TURN at {by} {}", list(listeners));
+            }
         }
     }
     println!("end with Ctrl-C");
@@ -53,6 +59,8 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     tokio::select! {
         () = control::serve(listener, control) => {}
         signal = tokio::signal::ctrl_c() => signal?,
+        // Those who were on it are not served any more: whoever started this is to start it anew.
+        () = fallen(&media, turn.as_deref()) => return Err("a thread has panicked".into()),
     }
     media.stop().await;
     // Goodbyes went through it.
@@ -60,6 +68,13 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         turn.relay().stop();
     }
     Ok(())
+}
+
+/// Waits for a thread that has ended by itself.
+async fn fallen(media: &Media, turn: Option<&Turn>) {
+    while media.is_running() && turn.is_none_or(|turn| turn.relay().is_running()) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 fn start_turn(options: &Options, media: &Media) -> Result<Option<Turn>, Box<dyn Error>> {

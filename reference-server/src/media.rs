@@ -87,6 +87,15 @@ impl Media {
         }
     }
 
+    /// Whether all threads run, as they do until they are stopped.
+    pub(crate) fn is_running(&self) -> bool {
+        let runs = |thread: &MediaThread| {
+            let ended = thread.ended.lock().expect("nothing panics under this lock");
+            ended.as_ref().is_some_and(|ended| !ended.is_finished())
+        };
+        self.threads.iter().all(runs)
+    }
+
     /// Ends all meetings, and waits for the threads.
     pub(crate) async fn stop(&self) {
         for index in 0..self.threads.len() {

@@ -38,7 +38,7 @@ pub(crate) struct Options {
     /// or any free one if that of --udp is
     #[arg(long)]
     pub(crate) turn: Option<SocketAddr>,
-    /// Where they come in by TLS: port 443 is let through by most firewalls
+    /// Where they come in by TLS and DTLS: port 443 is let through by most firewalls
     #[arg(long, requires = "turn_certificate")]
     pub(crate) turn_tls: Option<SocketAddr>,
     /// The relay's certificate and those that it is signed by, in PEM

@@ -20,6 +20,9 @@ use options::Options;
 /// How often a server that is asked to end looks whether there are allocations yet.
 const DRAIN_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
 
+/// How often it is looked at whether all threads run.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match run(Options::parse()).await {
@@ -56,9 +59,17 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     tokio::select! {
         _ = end.recv() => {}
         _ = drain.recv() => drained(&relay, &mut end, &mut drain).await,
+        () = fallen(&relay) => return Err("a thread has panicked".into()),
     }
     relay.stop();
     Ok(())
+}
+
+/// Waits for a thread that has ended by itself.
+async fn fallen(relay: &Relay) {
+    while relay.is_running() {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Takes no new allocations, and waits until those that there are have ended, or a second signal comes.

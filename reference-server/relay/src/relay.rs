@@ -149,6 +149,17 @@ impl Relay {
         all as f64 / 1000.0 / self.threads.len() as f64
     }
 
+    /// Whether all threads run, as they do until they are stopped: one that has panicked serves nobody any more, and a program
+    /// had better end and be started anew.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        let runs = |thread: &Thread| {
+            let ended = thread.ended.lock().expect("nothing panics under this lock");
+            ended.as_ref().is_some_and(|ended| !ended.is_finished())
+        };
+        self.threads.iter().all(runs)
+    }
+
     /// Closes all sockets, and waits for the threads.
     pub fn stop(&self) {
         self.tell(|| Command::Stop);

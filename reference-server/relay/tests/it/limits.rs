@@ -116,7 +116,9 @@ fn who_stops_frees_all_sockets() {
     let port = listener.port();
     let (_one, _other) = (Client::udp(&relay), Client::tcp(&relay));
     assert_eq!((bound("udp", port..=port), bound("udp", ports.clone())), (2, 2));
+    assert!(relay.is_running());
     relay.stop();
+    assert!(!relay.is_running());
     assert_eq!((bound("udp", port..=port), bound("udp", ports.clone())), (0, 0));
     let _ = (UdpSocket::bind(listener).unwrap(), TcpListener::bind(listener).unwrap());
     // A second time is no harm.
