@@ -89,7 +89,11 @@ fn has_ipv6() -> bool {
 
 /// Runs one, with these options and those of all.
 fn run(relay: &Relay, peer: SocketAddr, options: &[&str]) -> Uclient {
-    let listeners = if options.contains(&"-S") { relay.listeners_tls() } else { relay.listeners() };
+    let listeners = match ["-S", "-t"].map(|option| options.contains(&option)) {
+        [true, true] => relay.listeners_tls(),
+        [true, false] => relay.listeners_dtls(),
+        _ => relay.listeners(),
+    };
     let (ip, port, messages) = (peer.ip().to_string(), peer.port().to_string(), MESSAGES.to_string());
     let all = ["-e", &ip, "-r", &port, "-n", &messages, "-z", "5"];
     Uclient::run(listeners[0], &[&all, options].concat())
@@ -187,6 +191,16 @@ fn indications_are_relayed_for_clients_of_tls() {
         // It takes a record for a message.
         Case::tcp(4, &["-t", "-S", "-s", "-y"]),
         Case::tcp(2, &["-t", "-S", "-T"]),
+    ]);
+}
+
+#[test]
+fn indications_are_relayed_for_clients_of_dtls() {
+    check_all(&[
+        Case::udp(1, &["-S", "-s", "-c"]),
+        Case::udp(2, &["-S", "-s"]),
+        Case::udp(1, &["-S", "-s", "-c", "-g"]),
+        Case::udp(4, &["-S", "-s", "-y"]),
     ]);
 }
 
