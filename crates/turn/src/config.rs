@@ -65,7 +65,8 @@ pub struct Config {
     /// Allocations of one user: the part of a time-limited name behind the colon, else the name. 16 by default: a
     /// browser makes one for each interface, transport and family.
     pub allocations_per_user_max: u32,
-    /// Allocations of one client address, behind which a whole office may be. 1,000 by default.
+    /// Allocations of one client address, behind which a whole office may be; of IPv6 all of a /64 counts as one. 1,000 by
+    /// default.
     pub allocations_per_address_max: u32,
     /// Permissions of one allocation. 64 by default, as an ICE agent has one for each address of its peer.
     pub permissions_max: u16,
@@ -81,7 +82,7 @@ pub struct Config {
     pub answers_max: u32,
     /// Listeners, and connections of clients, in all. 20,000 by default.
     pub flows_max: u32,
-    /// Connections of clients from one address. 1,000 by default, as for allocations.
+    /// Connections of clients from one address, likewise. 1,000 by default, as for allocations.
     pub connections_per_address_max: u32,
     /// What one allocation may relay in each direction, with bursts of one second; each datagram counts with the 28 bytes of
     /// its headers. No limit by default.

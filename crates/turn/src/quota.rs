@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::config::Config;
 
@@ -35,6 +35,14 @@ impl<K: Ord> Counts<K> {
     }
 }
 
+/// What an address counts as: with IPv6 all of a /64, as who is on one link has as many addresses as it likes.
+pub(crate) fn counted(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !0 << 64).into(),
+        ip => ip,
+    }
+}
+
 /// How many allocations there are, of whom.
 pub(crate) struct Quota {
     all: u32,
@@ -67,7 +75,7 @@ impl Quota {
     }
 
     pub(crate) fn check(&self, user: &[u8], client: SocketAddr) -> Result<(), Exhausted> {
-        let of_address = self.by_address.get(&client.ip().to_canonical());
+        let of_address = self.by_address.get(&counted(client.ip()));
         if self.by_user.get(user) >= self.by_user_max || of_address >= self.by_address_max {
             return Err(Exhausted::Quota);
         }
@@ -77,13 +85,13 @@ impl Quota {
     pub(crate) fn take(&mut self, user: &[u8], client: SocketAddr) {
         self.all += 1;
         self.by_user.add(user.into());
-        self.by_address.add(client.ip().to_canonical());
+        self.by_address.add(counted(client.ip()));
     }
 
     pub(crate) fn give_back(&mut self, user: &[u8], client: SocketAddr) {
         self.all -= 1;
         self.by_user.take(user);
-        self.by_address.take(&client.ip().to_canonical());
+        self.by_address.take(&counted(client.ip()));
     }
 }
 
@@ -119,5 +127,19 @@ mod tests {
             quota.give_back(user, at(host));
         }
         assert_eq!((quota.all, quota.by_user.0.len(), quota.by_address.0.len()), (0, 0, 0), "nothing stays");
+    }
+    // The trap: a host whose provider has given it a /64 is as many as it likes.
+    #[test]
+    fn an_ipv6_network_counts_as_one_address() {
+        let mut quota = Quota::new(&Config { allocations_per_address_max: 1, ..Config::default() });
+        let at = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 1);
+        quota.take(b"a", at("2001:db8:0:1::1"));
+        assert_eq!(quota.check(b"b", at("2001:db8:0:1:ffff::2")), Err(Exhausted::Quota));
+        assert_eq!(quota.check(b"b", at("2001:db8:0:2::1")), Ok(()));
+        quota.take(b"a", at("::ffff:192.0.2.1"));
+        assert_eq!(quota.check(b"b", at("192.0.2.1")), Err(Exhausted::Quota));
+        assert_eq!(quota.check(b"b", at("192.0.2.2")), Ok(()), "IPv4 counts one by one");
+        quota.give_back(b"a", at("2001:db8:0:1::1"));
+        assert_eq!(quota.check(b"b", at("2001:db8:0:1::1")), Ok(()));
     }
 }

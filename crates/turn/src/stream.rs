@@ -6,6 +6,7 @@ use plenary_wire::{Ecn, FlowId};
 
 use crate::event::{Event, Released};
 use crate::handled::Handled;
+use crate::quota::counted;
 use crate::server::{Flow, Server, Source, Timer};
 use crate::{DropReason, Error, FiveTuple};
 
@@ -83,7 +84,7 @@ impl Server {
     pub fn handle_accepted(&mut self, tuple: FiveTuple, carries: Carries, now: Instant) -> Result<(), Error> {
         let flow = tuple.flow;
         self.check_flow(flow)?;
-        let ip = tuple.remote.ip().to_canonical();
+        let ip = counted(tuple.remote.ip());
         if self.connected.get(&ip) >= self.config.connections_per_address_max {
             return Err(Error::Flows);
         }
@@ -147,7 +148,7 @@ impl Server {
     /// Takes a connection out of the table: it is closed, or is not the server's to read any more.
     pub(crate) fn take_stream(&mut self, flow: FlowId) -> Option<Stream> {
         let stream = self.streams.remove(&flow)?;
-        self.connected.take(&stream.tuple.remote.ip().to_canonical());
+        self.connected.take(&counted(stream.tuple.remote.ip()));
         self.timers.remove(stream.deadline, Timer::Stream(flow));
         Some(stream)
     }

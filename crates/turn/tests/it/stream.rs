@@ -210,6 +210,10 @@ fn connections_of_one_address_are_limited() {
     lab.server.handle_closed(flows[0]);
     assert_eq!(accept(&mut lab, 6, "5.5.5.5:3"), Ok(()));
     assert_eq!(accept(&mut lab, 7, "5.5.5.5:4"), Err(plenary_turn::Error::Flows));
+    // With IPv6 all of a /64 is one's.
+    assert_eq!([accept(&mut lab, 7, "[2600::1]:1"), accept(&mut lab, 8, "[2600::2:2]:1")], [Ok(()); 2]);
+    assert_eq!(accept(&mut lab, 9, "[2600::3]:1"), Err(plenary_turn::Error::Flows));
+    assert_eq!(accept(&mut lab, 9, "[2600:0:0:1::3]:1"), Ok(()));
 }
 
 // DTLS: the caller decrypts, and each association is a flow with datagrams.
