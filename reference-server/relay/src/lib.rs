@@ -14,6 +14,7 @@ mod listeners;
 mod load;
 mod message;
 mod own;
+mod pause;
 mod poller;
 mod ports;
 mod relay;

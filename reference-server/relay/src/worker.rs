@@ -17,6 +17,7 @@ use crate::dtls::Outcome;
 use crate::flows::Flow;
 use crate::icmp;
 use crate::load::Load;
+use crate::pause::{self, Taken};
 use crate::poller::{READY_MAX, Ready};
 use crate::ports::Ports;
 use crate::udp::{Kind, Udp};
@@ -78,11 +79,14 @@ impl Worker {
     pub(crate) fn run(mut self) {
         let mut ready = ArrayVec::new();
         let mut awake_since = Instant::now();
+        let mut taken = Taken::default();
+        pause::prepare();
         while !self.is_stopped {
             let now = Instant::now();
             if self.load.add(now.saturating_duration_since(awake_since), now) {
                 self.look_at_load();
             }
+            taken.pause();
             let until = [self.server.poll_timeout(), self.accept_at, self.ways.associations.next_due()]
                 .into_iter()
                 .flatten()
@@ -92,12 +96,12 @@ impl Worker {
             let waited = self.ways.poller.wait(Some(timeout.min(Duration::from_secs(1))), &mut ready);
             waited.expect("epoll takes what it was given");
             awake_since = Instant::now();
-            self.turn(&ready, awake_since);
+            taken = self.turn(&ready, awake_since);
         }
     }
 
     /// Does what is due, and takes in what has come to these sockets: a part of it, and the rest in the next turn.
-    fn turn(&mut self, ready: &ArrayVec<Ready, READY_MAX>, now: Instant) {
+    fn turn(&mut self, ready: &ArrayVec<Ready, READY_MAX>, now: Instant) -> Taken {
         self.act();
         self.server.handle_timeout(now);
         self.accept_again(now);
@@ -121,15 +125,16 @@ impl Worker {
                 Some(Flow::Association(_)) | None => {}
             }
         }
-        self.receive(&datagrams, now);
+        let taken = self.receive(&datagrams, now);
         self.drain(now);
         self.counters.note(&self.server, &self.ways.tally, &self.events);
+        taken
     }
 
     /// Takes in a batch of each of these, and relays.
-    fn receive(&mut self, flows: &[FlowId], now: Instant) {
-        let (mut rest, mut taken) = (flows.iter(), 0);
-        let Some(mut buffers) = self.buffers.take() else { return };
+    fn receive(&mut self, flows: &[FlowId], now: Instant) -> Taken {
+        let (mut rest, mut undrained, mut taken) = (flows.iter(), 0, Taken::default());
+        let Some(mut buffers) = self.buffers.take() else { return taken };
         while !rest.as_slice().is_empty() {
             let (mut free, metas) = buffers.parts();
             let mut batch = Batch::new();
@@ -144,20 +149,25 @@ impl Worker {
                     self.events.receive_errors += 1;
                     0
                 });
+                if count == most.min(free.len()) {
+                    taken.add_full();
+                }
                 let used;
                 (used, free) = free.split_at_mut(count);
                 for (buffer, meta) in used.iter_mut().zip(&*metas) {
                     self.take(*flow, &mut buffer[..meta.len], meta, &mut batch, now);
-                    taken += 1 + meta.len / meta.stride.max(1);
-                    if taken >= DRAIN_AFTER {
+                    taken.add(meta.addr, meta.len, meta.stride);
+                    undrained += 1 + meta.len / meta.stride.max(1);
+                    if undrained >= DRAIN_AFTER {
                         self.drain(now);
-                        taken = 0;
+                        undrained = 0;
                     }
                 }
             }
             self.ways.relay(&mut batch);
         }
         self.buffers = Some(buffers);
+        taken
     }
 
     /// Takes in one message, which may be of several datagrams.
