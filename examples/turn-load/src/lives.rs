@@ -20,8 +20,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// Allocations before those that are counted, so that all is where it is used.
 const WARMUP: u32 = 1000;
 
-/// How often a server that is too busy is let have some rest, of a tenth of a second.
-const RESTS_MAX: u32 = 200;
+/// Clients that a server may be too busy for.
+const REFUSED_MAX: u32 = 10_000;
 
 /// Until the server has let go of what it held.
 const SETTLE_WITHIN: Duration = Duration::from_secs(10);
@@ -83,11 +83,14 @@ struct Crowd {
     user: (String, String),
     peer: SocketAddrV4,
     together: usize,
-    /// How many there have been.
+    /// How many there have been, and are to be.
     count: u32,
+    last: u32,
+    refused: u32,
+    /// No new ones until then: the server is to have some rest.
+    rests_until: Instant,
     busy: BTreeMap<SocketAddrV4, Client>,
     idle: BTreeMap<SocketAddrV4, Client>,
-    rests: u32,
     out: Vec<u8>,
 }
 
@@ -103,18 +106,20 @@ impl Crowd {
             peer: SocketAddrV4::new(PEER, 9),
             together: options.together.into(),
             count: 0,
+            last: 0,
+            refused: 0,
+            rests_until: Instant::now(),
             busy: BTreeMap::new(),
             idle: BTreeMap::new(),
-            rests: 0,
             out: Vec::new(),
         })
     }
 
     fn admit(&mut self, count: u32, wish: Wish) -> Result<()> {
-        let last = self.count + count;
+        self.last = self.count + count;
         let mut tick = Instant::now();
-        while self.count < last || !self.busy.is_empty() {
-            while self.count < last && self.busy.len() < self.together {
+        while self.count < self.last || !self.busy.is_empty() {
+            while self.count < self.last && self.busy.len() < self.together && Instant::now() >= self.rests_until {
                 let local = self.fleet.address(self.count);
                 let number = (self.count as u16).to_be_bytes();
                 self.busy.insert(local, line::client(&self.user, self.server, local, number)?);
@@ -167,11 +172,9 @@ impl Crowd {
         client.handle_timeout(now);
         while let Some(event) = client.poll_event() {
             match event {
-                Event::Failed(BUSY) if self.rests < RESTS_MAX => {
-                    std::thread::sleep(REST);
-                    self.rests += 1;
-                    let number = (self.rests as u16).to_be_bytes();
-                    *client = line::client(&self.user, self.server, local, number)?;
+                // Another comes in its place, later.
+                Event::Failed(BUSY) if self.refused < REFUSED_MAX => {
+                    (self.refused, self.last, self.rests_until) = (self.refused + 1, self.last + 1, now + REST);
                 }
                 Event::Failed(why) => return Err(Failure::Refused(why)),
                 Event::Allocated(_) if wish == Wish::Go => client.close(now),
