@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use plenary_relay::{Config, Identity, RelayAddress};
 use plenary_turn::{Keys, Prefix, User};
+use plenary_wire::Bitrate;
 
 /// A TURN server.
 #[derive(Clone, Debug, Parser)]
@@ -63,6 +64,12 @@ pub(crate) struct Options {
     /// Answers per second to unauthenticated requests of one network, at each thread
     #[arg(long, default_value_t = 200)]
     unauthenticated_per_second: u16,
+    /// What one allocation may relay in each direction, in kbit/s. Without it as much as there is room for
+    #[arg(long)]
+    allocation_kbps: Option<u64>,
+    /// What all allocations may relay together, likewise
+    #[arg(long)]
+    total_kbps: Option<u64>,
     /// Relays TCP connections too (RFC 6062): with one thread
     #[arg(long)]
     tcp: bool,
@@ -113,6 +120,8 @@ impl Options {
             allocations_per_user_max: self.allocations_per_user,
             allocations_per_address_max: self.allocations_per_address,
             unauthenticated_per_second: self.unauthenticated_per_second,
+            allocation_bitrate: self.allocation_kbps.map(Bitrate::from_kbps),
+            total_bitrate: self.total_kbps.map(Bitrate::from_kbps),
             ..plenary_turn::Config::default()
         };
         turn.peers.allow.clone_from(&self.allow_peers);
@@ -152,7 +161,8 @@ mod tests {
     #[test]
     fn what_is_said_is_what_the_relay_is_told() {
         let line = "--listen 192.0.2.1:3478 --listen [2001:db8::1]:3478 --relay-ip 192.0.2.1 --relay-ip 2001:db8::1 \
-            --public-ip 198.51.100.1 --user a:b:c --allow-peers 10.0.0.0/8 --ports 50000-50009 --threads 2";
+            --public-ip 198.51.100.1 --user a:b:c --allow-peers 10.0.0.0/8 --ports 50000-50009 --threads 2 \
+            --allocation-kbps 500 --total-kbps 100000";
         let config = config(line).unwrap();
         assert_eq!(config.listen.len(), 2);
         let told: Vec<String> = config.relays.iter().map(|relay| format!("{} {}", relay.bind, relay.told)).collect();
@@ -160,6 +170,8 @@ mod tests {
         assert_eq!(config.ports, 50_000..=50_009);
         assert_eq!(config.turn.users[0].name, b"a");
         assert_eq!(config.turn.peers.allow.len(), 1);
+        let bitrates = [config.turn.allocation_bitrate, config.turn.total_bitrate];
+        assert_eq!(bitrates, [Some(Bitrate::from_kbps(500)), Some(Bitrate::from_mbps(100))]);
     }
 
     #[test]

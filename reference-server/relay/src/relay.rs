@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use plenary_turn::{Admission, Server};
-use plenary_wire::FlowId;
+use plenary_wire::{Bitrate, FlowId};
 
 use crate::associations::Host;
 use crate::buffers::Buffers;
@@ -198,6 +198,7 @@ fn fill_in(config: &mut Config, threads: usize) -> Result<(), StartError> {
     turn.ipv6 = config.relays.iter().any(|relay| relay.bind.is_ipv6());
     turn.allocations_max = turn.allocations_max.div_ceil(threads as u32);
     turn.flows_max = turn.flows_max.div_ceil(threads as u32);
+    turn.total_bitrate = turn.total_bitrate.map(|rate| Bitrate::from_bps(rate.as_bps().div_ceil(threads as u64)));
     if turn.nonce_keys.is_empty() {
         turn.nonce_keys = vec![draw()?];
     }

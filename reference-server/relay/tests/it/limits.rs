@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use plenary_relay::{Config, Relay, StartError};
 use plenary_turn::client::Failure;
 use plenary_turn::{Admission, TimeLimited};
+use plenary_wire::Bitrate;
 
 use crate::client::Client;
 use crate::socket::Socket;
@@ -103,6 +104,24 @@ fn a_churn_leaves_no_socket_and_takes_no_port() {
     // All ports are there again.
     let clients: Vec<_> = (0..160).map(|_| Client::udp(&relay)).collect();
     assert_eq!(clients.len(), bound("udp", ports));
+}
+
+#[test]
+fn bandwidth_is_shared_out_among_the_threads() {
+    let relay = relay(|config| {
+        config.threads = NonZeroUsize::new(2);
+        config.turn.total_bitrate = Some(Bitrate::from_kbps(160)); // 10 kB a second, and at once, of each
+    });
+    let (mut client, peer) = (Client::udp(&relay), Socket::bind(FAR));
+    client.bind(peer.address());
+    for _ in 0..40 {
+        client.send(peer.address(), &[7; 1000]);
+    }
+    let figure = |name: &str, label| figures(&relay, name, label).iter().sum::<u64>();
+    let passed = || figure("to_peers_datagrams_total", "");
+    wait_until("all are counted", || passed() + figure("dropped_total", "reason=\"bandwidth\"") == 40);
+    // Half of what a second lets through, and what a busy machine regains while it sends.
+    assert!((8..16).contains(&passed()), "{}", passed());
 }
 
 #[test]
