@@ -16,7 +16,7 @@ use crate::counters::{Counters, Events};
 use crate::dtls::Outcome;
 use crate::flows::Flow;
 use crate::icmp;
-use crate::load::Load;
+use crate::load::{self, Load};
 use crate::pause::{self, Taken};
 use crate::poller::{READY_MAX, Ready};
 use crate::ports::Ports;
@@ -78,12 +78,11 @@ pub(crate) struct Place {
 impl Worker {
     pub(crate) fn run(mut self) {
         let mut ready = ArrayVec::new();
-        let mut awake_since = Instant::now();
         let mut taken = Taken::default();
         pause::prepare();
         while !self.is_stopped {
             let now = Instant::now();
-            if self.load.add(now.saturating_duration_since(awake_since), now) {
+            if self.load.look(now, load::thread_time) {
                 self.look_at_load();
             }
             taken.pause();
@@ -95,8 +94,7 @@ impl Worker {
             let timeout = until.map_or(Duration::from_secs(1), |until| until.saturating_duration_since(now));
             let waited = self.ways.poller.wait(Some(timeout.min(Duration::from_secs(1))), &mut ready);
             waited.expect("epoll takes what it was given");
-            awake_since = Instant::now();
-            taken = self.turn(&ready, awake_since);
+            taken = self.turn(&ready, Instant::now());
         }
     }
 
