@@ -76,7 +76,8 @@ pub struct Config {
     pub connections_max: u16,
     /// Ports reserved for a second allocation, by EVEN-PORT. 1,000 by default.
     pub reservations_max: u32,
-    /// Requests that wait for the caller's decision who their user is; each holds up to 2 kB. 1,000 by default.
+    /// Requests that wait for the caller's decision who their user is; each holds up to 2 kB. An eighth of them may be of one
+    /// client address. 1,000 by default.
     pub pending_max: u32,
     /// Answers that wait for `poll_transmit`; about 0.1 kB each. 1,000 by default, as a caller drains after each batch.
     pub answers_max: u32,

@@ -1,6 +1,7 @@
 //! Requests that wait for the caller to say whose they are.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use plenary_stun::{ErrorCode, Message};
@@ -9,6 +10,7 @@ use crate::answer::Request;
 use crate::authenticate::name_of;
 use crate::credentials::{Keys, Name};
 use crate::event::{Event, Identity, RequestId};
+use crate::quota::{Counts, counted};
 use crate::server::{Server, Timer};
 use crate::stream::Carries;
 use crate::tuple::FiveTuple;
@@ -16,6 +18,9 @@ use crate::{DropReason, Handled};
 
 /// Bytes of a request that may wait: any that is meant has less, with the longest names.
 const REQUEST_MAX: usize = 2048;
+
+/// The part of those that may wait that are of one client address: it takes several to keep all others out.
+const SHARE: u32 = 8;
 
 /// The caller's answer: a user that there is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +41,7 @@ pub(crate) struct Pending {
     requests: BTreeMap<RequestId, Waiting>,
     /// By client and transaction: a retransmission asks for nothing.
     known: BTreeMap<(u64, [u8; 12]), RequestId>,
+    of_address: Counts<IpAddr>,
 }
 
 struct Waiting {
@@ -57,7 +63,9 @@ impl Server {
         if self.pending.known.contains_key(&known_as) {
             return Ok(());
         }
-        if self.pending.requests.len() >= self.config.pending_max as usize {
+        let (most, address) = (self.config.pending_max, counted(request.from.remote.ip()));
+        let is_full = self.pending.requests.len() >= most as usize;
+        if is_full || self.pending.of_address.get(&address) >= most.div_ceil(SHARE) {
             return Err(DropReason::PendingLimit);
         }
         let id = self.next_request();
@@ -65,6 +73,7 @@ impl Server {
         let Request { from, via, .. } = *request;
         self.pending.requests.insert(id, Waiting { bytes: bytes.into(), from, via, deadline, known_as });
         self.pending.known.insert(known_as, id);
+        self.pending.of_address.add(address);
         self.timers.add(deadline, Timer::Pending(id));
         let identity = match name {
             Name::Plain(name) => Identity::Username(name.into()),
@@ -104,6 +113,7 @@ impl Server {
     fn forget_pending(&mut self, request: RequestId) -> Option<Waiting> {
         let waiting = self.pending.requests.remove(&request)?;
         self.pending.known.remove(&waiting.known_as);
+        self.pending.of_address.take(&counted(waiting.from.remote.ip()));
         Some(waiting)
     }
 }

@@ -6,6 +6,12 @@ use crate::config::Config;
 /// How many there are, of each.
 pub(crate) struct Counts<K>(BTreeMap<K, u32>);
 
+impl<K> Default for Counts<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
 impl<K: Ord> Counts<K> {
     pub(crate) const fn new() -> Self {
         Self(BTreeMap::new())

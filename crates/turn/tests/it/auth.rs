@@ -354,7 +354,7 @@ fn who_is_denied_or_has_another_password_gets_401() {
 
 #[test]
 fn questions_are_few_and_end() {
-    let mut lab = Lab::with(|config| (config.asks, config.pending_max) = (true, 2));
+    let mut lab = Lab::with(|config| (config.asks, config.pending_max) = (true, 16));
     let mut client = Client::challenged(&mut lab, CLIENT);
     client.username = b"far".to_vec();
     let mut ask = |lab: &mut Lab| {
@@ -362,9 +362,19 @@ fn questions_are_few_and_end() {
         lab.send(client.address, &bytes)
     };
     assert_eq!([ask(&mut lab), ask(&mut lab)], [Took::Consumed, Took::Consumed]);
-    assert_eq!(ask(&mut lab), Took::Dropped(DropReason::PendingLimit));
+    assert_eq!(ask(&mut lab), Took::Dropped(DropReason::PendingLimit), "an eighth is of one address");
+    for host in 1..=8 {
+        let mut other = Client::challenged(&mut lab, &format!("6.6.6.{host}:6"));
+        other.username = b"far".to_vec();
+        for asked in [1, 2] {
+            let bytes = other.signed(Method::ALLOCATE, &[transport()]);
+            let has_room = (host - 1) * 2 + asked + 2 <= 16;
+            let took = if has_room { Took::Consumed } else { Took::Dropped(DropReason::PendingLimit) };
+            assert_eq!(lab.send(other.address, &bytes), took, "{host}, {asked}");
+        }
+    }
     lab.pass(5);
-    assert_eq!(lab.server.poll_timeout(), None, "both are forgotten");
+    assert_eq!(lab.server.poll_timeout(), None, "all are forgotten");
     assert_eq!(ask(&mut lab), Took::Consumed);
     let Event::Authenticate { request, .. } = lab.events[0] else { panic!() };
     let keys = Keys::from_password(b"far", b"turn", b"secret");
