@@ -4,6 +4,14 @@
 #[allow(dead_code, reason = "its tests need more of it")]
 #[path = "../../crates/ice/tests/it/lab.rs"]
 mod lab;
+#[path = "../../crates/ice/tests/it/oracle/matrix/stun_answer.rs"]
+mod stun_answer;
+
+mod oracle {
+    pub(crate) mod matrix {
+        pub(crate) use crate::stun_answer;
+    }
+}
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use plenary_ice::{Agent, Config, Event, LocalCandidate, Mode, Role, Selected, State};
 use plenary_wire::{Datagram, Ecn, FlowId, Handled, Limit};
 
-use crate::oracle::matrix::server::stun_answer;
+use crate::oracle::matrix::stun_answer::stun_answer;
 
 pub(crate) const A: usize = 0;
 pub(crate) const B: usize = 1;

@@ -8,6 +8,7 @@ pub(crate) mod figures;
 mod prober;
 pub(crate) mod server;
 pub(crate) mod station;
+pub(crate) mod stun_answer;
 pub(crate) mod trial;
 pub(crate) mod verdict;
 pub(crate) mod wire;

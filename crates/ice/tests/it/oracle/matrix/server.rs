@@ -10,6 +10,7 @@ use plenary_wire::{Datagram, FlowId, Limit, Transmit};
 
 use super::cast::Serves;
 use super::station::Told;
+use super::stun_answer::stun_answer;
 use super::wire::{
     ALLOCATE, ALLOCATED, DATA, Frames, HEAD, HELLO, Piece, SEND, TELL, TOLD, address_of, framed, with_address,
 };
@@ -135,19 +136,4 @@ impl Server {
             }
         });
     }
-}
-
-/// What a STUN server answers to a Binding request.
-pub(crate) fn stun_answer(from: SocketAddr, request: &[u8]) -> Vec<u8> {
-    let (family, ip) = match from.ip() {
-        IpAddr::V4(ip) => (1, ip.octets().to_vec()),
-        IpAddr::V6(ip) => (2, ip.octets().to_vec()),
-    };
-    let mut answer = vec![1, 1, 0, 8 + ip.len() as u8, 0x21, 0x12, 0xa4, 0x42];
-    answer.extend(&request[8..20]);
-    answer.extend([0, 0x20, 0, 4 + ip.len() as u8, 0, family]);
-    answer.extend((from.port() ^ 0x2112).to_be_bytes());
-    // Exclusive-or with the cookie, and behind it the transaction id.
-    answer.extend(ip.iter().zip(&request[4..20]).map(|(byte, mask)| byte ^ mask));
-    answer
 }
