@@ -6,9 +6,9 @@ use crate::config::Config;
 /// How many there are, of each.
 pub(crate) struct Counts<K>(BTreeMap<K, u32>);
 
-impl<K> Default for Counts<K> {
+impl<K: Ord> Default for Counts<K> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self::new()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who may, and what strangers get.
 
 use plenary_stun::{Algorithm, Attribute, Method};
-use plenary_turn::{Authenticated, Denied, DropReason, Error, Event, Identity, Keys};
+use plenary_turn::{Authenticated, Denied, DropReason, Error, Event, Identity, Keys, User};
 
 use crate::lab::{Client, Lab, Took, UDP, UNIX_TIME, at};
 
@@ -58,7 +58,7 @@ fn a_stranger_leaves_no_trace() {
     let mut lab = Lab::with(|config| config.unauthenticated_per_second = 60_000);
     let mut count = 0;
     let info = allocation_counter::measure(|| {
-        for host in 0..20_000_u32 {
+        for host in 0..1_000_000_u32 {
             let address = std::net::SocketAddr::from(((0x0505_0000 + host).to_be_bytes(), 5000));
             let request = Client::new(CLIENT).plain(Method::ALLOCATE, &[transport()]);
             lab.send(address, &request);
@@ -66,7 +66,7 @@ fn a_stranger_leaves_no_trace() {
             lab.answers.clear();
         }
     });
-    assert_eq!(count, 20_000);
+    assert_eq!(count, 1_000_000);
     assert!(info.bytes_current <= 4096, "{} bytes stay", info.bytes_current);
     assert_eq!((lab.server.allocations(), lab.server.poll_timeout(), lab.events.len()), (0, None, 0));
 }
@@ -133,7 +133,7 @@ fn a_name_of_513_bytes_is_a_name() {
     let name = vec![b'n'; 508];
     let mut lab = Lab::with(|config| {
         let keys = Keys::from_password(&vec![b'n'; 508], b"turn", b"secret");
-        config.users.push(plenary_turn::User { name: vec![b'n'; 508], keys });
+        config.users.push(User { name: vec![b'n'; 508], keys });
     });
     let mut client = Client::challenged(&mut lab, CLIENT);
     client.username = name;
@@ -284,6 +284,25 @@ fn secrets_are_eight_at_most_and_the_last_of_them_counts() {
     assert_eq!(client.allocate_with(&mut lab, &[]).code(), 401);
     lab.server.set_secrets(Vec::new()).unwrap();
     assert_eq!(client.allocate_with(&mut lab, &[]).code(), 401, "there are no such names any more");
+}
+
+// RFC 8265 §4.2: OpaqueString composes what can be composed (NFC). Who configures a name does that, and so does its client:
+// to the server what is not composed is another name.
+#[test]
+fn a_name_is_what_opaque_string_leaves_of_it() {
+    let (composed, apart) = ("jos\u{e9}", "jose\u{301}");
+    let user = || User {
+        name: composed.as_bytes().to_vec(),
+        keys: Keys::from_password(composed.as_bytes(), b"turn", b"secret"),
+    };
+    for userhash in [false, true] {
+        for (name, code) in [(composed, 0), (apart, 401)] {
+            let mut lab = Lab::with(|config| config.users.push(user()));
+            let mut client = Client::challenged(&mut lab, CLIENT);
+            (client.username, client.password, client.userhash) = (name.into(), b"secret".to_vec(), userhash);
+            assert_eq!(client.allocate_with(&mut lab, &[]).code(), code, "{name}, hashed {userhash}");
+        }
+    }
 }
 
 #[test]

@@ -351,3 +351,21 @@ fn openssl_is_served() {
         openssl.wait().unwrap();
     }
 }
+
+#[test]
+fn nobody_negotiates_anew() {
+    let (relay, _) = relay(|_| ());
+    let server = relay.listeners_tls()[0].to_string();
+    // It is done with `R`, and gives up when it is refused.
+    let mut openssl = Command::new("timeout")
+        .args(["20", "openssl", "s_client", "-connect", &server, "-tls1_2"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("openssl is installed");
+    openssl.stdin.as_mut().unwrap().write_all(b"R\n").unwrap();
+    let output = openssl.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("RENEGOTIATING") && said.contains("no renegotiation"), "{:?}: {said}", output.status);
+}
