@@ -242,3 +242,36 @@ fn call_plain(udp: &Udp, to: SocketAddr, bytes: &[u8]) -> Result<(), Errno> {
 fn again(send: impl Fn() -> Result<(), Errno>) -> Result<(), Errno> {
     send().or_else(|error| if OF_EARLIER.contains(&error) { send() } else { Err(error) })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSliceMut;
+    use std::net::UdpSocket;
+
+    use nix::sys::socket::{ControlMessageOwned, SockaddrIn, recvmsg, setsockopt, sockopt};
+
+    use super::*;
+    use crate::udp::Kind;
+
+    /// RFC 8656 §14, the alternate behaviour: of the traffic class ECN alone is carried over, and DSCP is 0.
+    #[test]
+    fn datagrams_leave_without_a_class() {
+        let udp = Udp::bind("127.0.0.1:0".parse().unwrap(), Kind::Relay).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        setsockopt(&peer, sockopt::IpRecvTos, &true).unwrap();
+        let to = peer.local_addr().unwrap();
+        for ecn in [Ecn::NotEct, Ecn::Ect1, Ecn::Ect0, Ecn::Ce] {
+            let sent = Sender::default().send(&udp, &[Message::sealed(to, ecn, b"x")]);
+            assert_eq!((sent.datagrams, sent.calls), (1, 1));
+            let (mut bytes, mut control) = ([0; 4], nix::cmsg_space!(u8, i32));
+            let mut slices = [IoSliceMut::new(&mut bytes)];
+            let flags = MsgFlags::empty();
+            let message = recvmsg::<SockaddrIn>(peer.as_raw_fd(), &mut slices, Some(&mut control), flags).unwrap();
+            let class = message.cmsgs().unwrap().find_map(|control| match control {
+                ControlMessageOwned::Ipv4Tos(class) => Some(class),
+                _ => None,
+            });
+            assert_eq!(class, Some(ecn.bits()));
+        }
+    }
+}
